@@ -1,0 +1,3 @@
+//! The toolexec program.
+
+fn main() {}

@@ -1,0 +1,5 @@
+//! Finding tools.
+
+mod entry;
+
+pub use entry::{Binding, Disabled, Entry, Registration, Schemas};

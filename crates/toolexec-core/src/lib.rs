@@ -1,0 +1,30 @@
+//! Tools, their index and documents, and the one path a tool call takes.
+//!
+//! This crate spawns nothing, opens no socket, reads no file and no environment variable, and
+//! prints nothing: backends are handed to it (see [`backend::Backend`]).
+//!
+//! - [`tool`], [`id`], [`content`]: what a tool says about itself and what it answers.
+//! - [`index`] and [`tooldoc`]: finding and describing tools.
+//! - [`run`]: resolve, authorize, validate, dispatch, normalize, validate.
+//! - [`chain`]: several calls, one feeding the next.
+//! - [`backend`]: where a tool runs, and [`backend::local`] for Rust functions.
+
+pub mod backend;
+pub mod content;
+pub mod context;
+pub mod error;
+pub mod event;
+pub mod id;
+pub mod index;
+pub mod run;
+pub mod schema;
+pub mod tool;
+
+pub use backend::{Backend, BackendCall, BackendKind, BackendRef, RawOutput};
+pub use content::Content;
+pub use context::{CallContext, Caller};
+pub use error::{Error, ErrorKind, Result, Stage};
+pub use event::{Event, EventSink};
+pub use id::{ToolId, ToolRef};
+pub use run::RunResult;
+pub use tool::{Annotations, Args, Tool};

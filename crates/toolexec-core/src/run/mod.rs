@@ -1,0 +1,5 @@
+//! The path of a call.
+
+mod result;
+
+pub use result::RunResult;

@@ -18,6 +18,7 @@ pub mod id;
 pub mod index;
 pub mod run;
 pub mod schema;
+pub mod source;
 pub mod tool;
 
 pub use backend::{Backend, BackendCall, BackendKind, BackendRef, RawOutput};
@@ -27,4 +28,5 @@ pub use error::{Error, ErrorKind, Result, Stage};
 pub use event::{Event, EventSink};
 pub use id::{ToolId, ToolRef};
 pub use run::RunResult;
+pub use source::{Listing, Source};
 pub use tool::{Annotations, Args, Tool};

@@ -24,8 +24,8 @@ pub struct ToolId {
     version: Option<Arc<Version>>,
 }
 
-/// A tool's id without its version: what all versions of it share.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// A tool's id without its version: what all versions of it share. Orders by namespace, then name.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ToolKey {
     text: Arc<str>,
     // Length of the namespace; 0 means there is none.
@@ -286,13 +286,21 @@ impl fmt::Debug for ToolKey {
     }
 }
 
+impl Ord for ToolKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.namespace(), self.name()).cmp(&(other.namespace(), other.name()))
+    }
+}
+
+impl PartialOrd for ToolKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Ord for ToolId {
     fn cmp(&self, other: &Self) -> Ordering {
-        (self.namespace(), self.name(), &self.version).cmp(&(
-            other.namespace(),
-            other.name(),
-            &other.version,
-        ))
+        (&self.key, &self.version).cmp(&(&other.key, &other.version))
     }
 }
 

@@ -1,0 +1,244 @@
+//! The tools of an index, by key and version.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use semver::Version;
+
+use super::change::{Change, ChangeKind, SyncReport};
+use super::entry::{Binding, Entry, Registration};
+use crate::backend::BackendRef;
+use crate::error::{Error, ErrorKind};
+use crate::id::{ToolId, ToolKey, ToolRef, VersionChoice};
+
+/// The tools of an index. Not synchronized.
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    // The entries of a key are never empty and ordered by version, lowest first.
+    tools: HashMap<ToolKey, Vec<Arc<Entry>>>,
+    order: BTreeSet<ToolKey>,
+}
+
+impl Store {
+    pub(super) fn register(&mut self, registration: Registration) -> ChangeKind {
+        let binding = Arc::new(Binding::new(registration));
+        let id = binding.tool().id.clone();
+        let versions = self.tools.entry(id.key().clone()).or_default();
+        let place = versions.binary_search_by(|entry| entry.tool().id.version().cmp(&id.version()));
+        let kind = match place {
+            Ok(at) => {
+                let mut bindings = versions[at].bindings().to_vec();
+                let same = |old: &Arc<Binding>| old.backend_ref() == binding.backend_ref();
+                let kind = match bindings.iter().position(same) {
+                    Some(old) => {
+                        bindings[old] = binding;
+                        ChangeKind::Updated
+                    }
+                    None => {
+                        bindings.push(binding);
+                        ChangeKind::BackendAdded
+                    }
+                };
+                versions[at] = Arc::new(Entry::new(bindings));
+                kind
+            }
+            Err(at) => {
+                versions.insert(at, Arc::new(Entry::new(vec![binding])));
+                ChangeKind::Registered
+            }
+        };
+        self.order.insert(id.key().clone());
+        kind
+    }
+
+    pub(super) fn sync(
+        &mut self,
+        backend: &BackendRef,
+        registrations: Vec<Registration>,
+    ) -> (SyncReport, Vec<Change>) {
+        let mut report = SyncReport::default();
+        let mut changes = Vec::new();
+        let mut offered: HashSet<ToolId> = HashSet::new();
+        for registration in registrations {
+            let id = registration.tool.id.clone();
+            if !offered.insert(id.clone()) {
+                continue;
+            }
+            if self.has_same(&registration) {
+                report.unchanged += 1;
+                continue;
+            }
+            let kind = self.register(registration);
+            if kind == ChangeKind::Updated {
+                report.updated += 1;
+            } else {
+                report.added += 1;
+            }
+            changes.push(Change {
+                kind,
+                id,
+                backend: backend.clone(),
+            });
+        }
+        for id in self.ids_of(backend) {
+            if !offered.contains(&id) {
+                changes.push(self.remove_binding(&id, backend));
+                report.removed += 1;
+            }
+        }
+        (report, changes)
+    }
+
+    pub(super) fn remove(&mut self, id: &ToolId) -> Vec<Change> {
+        let Some(entry) = self.exact(id) else {
+            return Vec::new();
+        };
+        let backends: Vec<BackendRef> = entry
+            .bindings()
+            .iter()
+            .map(|binding| binding.backend_ref().clone())
+            .collect();
+        backends
+            .iter()
+            .map(|backend| self.remove_binding(id, backend))
+            .collect()
+    }
+
+    pub(super) fn resolve(&self, tool: &ToolRef) -> Option<Arc<Entry>> {
+        let versions = self.tools.get(tool.key())?;
+        match tool.version() {
+            VersionChoice::Highest => versions.last().cloned(),
+            VersionChoice::Exact(version) => {
+                let is_it = |entry: &&Arc<Entry>| entry.tool().id.version() == Some(version);
+                versions.iter().find(is_it).cloned()
+            }
+            VersionChoice::Matching(requirement) => {
+                let fits = |entry: &&Arc<Entry>| {
+                    entry
+                        .tool()
+                        .id
+                        .version()
+                        .is_some_and(|version| requirement.matches(version))
+                };
+                versions.iter().rev().find(fits).cloned()
+            }
+        }
+    }
+
+    pub(super) fn highest(&self, key: &ToolKey) -> Option<Arc<Entry>> {
+        self.tools.get(key)?.last().cloned()
+    }
+
+    pub(super) fn versions(&self, key: &ToolKey) -> &[Arc<Entry>] {
+        self.tools.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &ToolKey> {
+        self.order.iter()
+    }
+
+    pub(super) fn keys_named(&self, name: &str) -> Vec<ToolKey> {
+        self.order
+            .iter()
+            .filter(|key| key.name() == name)
+            .cloned()
+            .collect()
+    }
+
+    pub(super) fn entries(&self) -> Vec<Arc<Entry>> {
+        self.order
+            .iter()
+            .flat_map(|key| self.versions(key))
+            .cloned()
+            .collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// The error for a tool that is not there: names what is near.
+    pub(super) fn not_found(&self, wanted: &ToolRef) -> Error {
+        let versions = self.versions(wanted.key());
+        if !versions.is_empty() {
+            let known: Vec<String> = versions
+                .iter()
+                .map(|entry| {
+                    entry
+                        .tool()
+                        .id
+                        .version()
+                        .map_or("none".to_owned(), Version::to_string)
+                })
+                .collect();
+            return Error::new(
+                ErrorKind::NotFound,
+                format!("tool {} has no version that fits {wanted}", wanted.key()),
+            )
+            .for_tool(wanted)
+            .with_hint(format!("versions: {}", known.join(", ")));
+        }
+        Error::new(ErrorKind::NotFound, format!("there is no tool {wanted}")).for_tool(wanted)
+    }
+
+    fn exact(&self, id: &ToolId) -> Option<&Arc<Entry>> {
+        self.versions(id.key())
+            .iter()
+            .find(|entry| entry.tool().id == *id)
+    }
+
+    fn has_same(&self, registration: &Registration) -> bool {
+        let Some(entry) = self.exact(&registration.tool.id) else {
+            return false;
+        };
+        entry.bindings().iter().any(|binding| {
+            binding.backend_ref() == registration.backend.backend_ref()
+                && Arc::ptr_eq(binding.backend(), &registration.backend)
+                && *binding.remote_name() == registration.remote_name
+                && **binding.tool() == registration.tool
+        })
+    }
+
+    fn ids_of(&self, backend: &BackendRef) -> Vec<ToolId> {
+        let offers = |entry: &&Arc<Entry>| {
+            entry
+                .bindings()
+                .iter()
+                .any(|binding| binding.backend_ref() == backend)
+        };
+        let mut ids: Vec<ToolId> = self
+            .tools
+            .values()
+            .flatten()
+            .filter(offers)
+            .map(|entry| entry.tool().id.clone())
+            .collect();
+        ids.sort();
+        ids
+    }
+
+    fn remove_binding(&mut self, id: &ToolId, backend: &BackendRef) -> Change {
+        let mut kind = ChangeKind::Removed;
+        if let Some(versions) = self.tools.get_mut(id.key()) {
+            if let Some(at) = versions.iter().position(|entry| entry.tool().id == *id) {
+                let mut bindings = versions[at].bindings().to_vec();
+                bindings.retain(|binding| binding.backend_ref() != backend);
+                if bindings.is_empty() {
+                    versions.remove(at);
+                } else {
+                    versions[at] = Arc::new(Entry::new(bindings));
+                    kind = ChangeKind::BackendRemoved;
+                }
+            }
+            if versions.is_empty() {
+                self.tools.remove(id.key());
+                self.order.remove(id.key());
+            }
+        }
+        Change {
+            kind,
+            id: id.clone(),
+            backend: backend.clone(),
+        }
+    }
+}

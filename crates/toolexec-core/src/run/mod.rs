@@ -1,5 +1,109 @@
-//! The path of a call.
+//! The path of a call: resolve, authorize, validate, dispatch, normalize, validate.
+//!
+//! Each stage takes the type that the stage before it makes, so a wrong order does not compile:
+//!
+//! ```text
+//! Request → Resolved → Authorized → ValidCall → Answered → Normalized → RunResult
+//! ```
 
+mod authorize;
+mod dispatch;
+mod limits;
+mod normalize;
+mod request;
+mod resolve;
 mod result;
+mod settings;
+mod stream;
+mod validate;
 
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::index::Index;
+
+pub use authorize::{AllowAll, Decision, Policy, PolicyRequest};
+pub use limits::ValueLimits;
+pub use request::{BackendChoice, Request};
 pub use result::RunResult;
+pub use settings::{Check, RunSettings};
+pub use stream::RunStream;
+
+/// Runs tools of an index. Cheap to clone.
+#[derive(Clone)]
+pub struct Runner {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    index: Index,
+    settings: RunSettings,
+    policy: Arc<dyn Policy>,
+}
+
+impl Runner {
+    /// A runner with the default settings that allows every call.
+    pub fn new(index: Index) -> Self {
+        Self::with(index, RunSettings::default(), Arc::new(AllowAll))
+    }
+
+    /// A runner with these settings and this policy.
+    pub fn with(index: Index, settings: RunSettings, policy: Arc<dyn Policy>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                index,
+                settings,
+                policy,
+            }),
+        }
+    }
+
+    /// The index it runs tools of.
+    pub fn index(&self) -> &Index {
+        &self.shared.index
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> &RunSettings {
+        &self.shared.settings
+    }
+
+    /// Runs one tool.
+    ///
+    /// A tool's own failure is an `Ok` whose `is_error` is set; `Err` means that the execution
+    /// failed, and its kind says whether the tool may have run.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the call: the backend stops what it started, and a remote peer
+    /// is told where its protocol allows. Effects the tool already had stand.
+    pub async fn run(&self, request: Request) -> Result<RunResult> {
+        let shared = &*self.shared;
+        let settings = &shared.settings;
+        let started = std::time::Instant::now();
+        request
+            .resolve(&shared.index, settings)?
+            .authorize(&*shared.policy)?
+            .validate(settings)?
+            .dispatch(settings)
+            .await?
+            .normalize()
+            .validate(settings, started)
+    }
+
+    /// Runs one tool and yields what happens as it happens.
+    ///
+    /// The stream ends with exactly one `done` or `error`. Nothing runs until it is polled;
+    /// dropping it cancels the call.
+    pub fn stream(&self, request: Request) -> RunStream {
+        RunStream::new(self.clone(), request)
+    }
+}
+
+impl std::fmt::Debug for Runner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner")
+            .field("index", &self.shared.index)
+            .field("settings", &self.shared.settings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,1 +1,6 @@
-//! To be written.
+//! Fixtures for the tests of toolexec: real programs to talk to, and what to do without them.
+
+pub mod peers;
+pub mod require;
+
+pub use require::{Missing, require};

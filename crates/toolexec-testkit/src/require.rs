@@ -1,0 +1,95 @@
+//! What a test needs and may not find: absence is loud, and a failure where it was promised.
+//!
+//! A test that lacks something prints `skipped: NAME: REASON` and returns. With the environment
+//! variable `TOOLEXEC_REQUIRE=all`, or a list of names such as `TOOLEXEC_REQUIRE=git,prism`, the
+//! same is a failure, so that a run cannot go green by absence.
+
+use std::fmt;
+
+/// Something a test needs is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// What.
+    pub name: String,
+    /// Why it is taken to be missing.
+    pub reason: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl Missing {
+    /// Says what is missing, why, and what to do.
+    pub fn new(
+        name: impl Into<String>,
+        reason: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            reason: reason.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; {}", self.name, self.reason, self.remedy)
+    }
+}
+
+impl std::error::Error for Missing {}
+
+/// What was found, or `None` after a loud line when the test may be skipped.
+///
+/// # Panics
+/// When it is missing and `TOOLEXEC_REQUIRE` names it.
+#[expect(clippy::panic, reason = "a test must fail")]
+pub fn require<T>(found: Result<T, Missing>) -> Option<T> {
+    match found {
+        Ok(found) => Some(found),
+        Err(missing) => {
+            let wanted = std::env::var("TOOLEXEC_REQUIRE").unwrap_or_default();
+            assert_optional(&wanted, &missing).unwrap_or_else(|why| panic!("{why}"));
+            announce(&missing);
+            None
+        }
+    }
+}
+
+fn assert_optional(wanted: &str, missing: &Missing) -> Result<(), String> {
+    let required = wanted
+        .split(',')
+        .map(str::trim)
+        .any(|name| name == "all" || name == missing.name);
+    if required {
+        Err(format!("TOOLEXEC_REQUIRE={wanted}, but {missing}"))
+    } else {
+        Ok(())
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "absence must be seen")]
+fn announce(missing: &Missing) {
+    eprintln!("skipped: {missing}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_required_fails_and_the_rest_is_skipped() {
+        let missing = Missing::new("git", "not installed", "run `cargo xtask peers`");
+        assert_eq!(assert_optional("", &missing), Ok(()));
+        assert_eq!(assert_optional("prism", &missing), Ok(()));
+        for wanted in ["all", "git", "prism, git"] {
+            assert_eq!(
+                assert_optional(wanted, &missing),
+                Err(format!(
+                    "TOOLEXEC_REQUIRE={wanted}, but git: not installed; run `cargo xtask peers`"
+                ))
+            );
+        }
+    }
+}

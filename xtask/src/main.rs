@@ -1,7 +1,11 @@
 //! The tasks of this workspace: `cargo xtask TASK`.
 
+mod ci;
+mod generate;
 mod peers;
 mod shell;
+mod test;
+mod tidy;
 
 use clap::{Parser, Subcommand};
 
@@ -17,10 +21,26 @@ struct Cli {
 enum Task {
     /// Install the real programs that tests talk to (idempotent).
     Peers(peers::Options),
+    /// Install the peers, then run every test and doc test.
+    Test(test::Options),
+    /// Everything that CI checks.
+    Ci,
+    /// Write the generated files.
+    Generate {
+        /// Change nothing; fail when a file is out of date.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Check the rules that no compiler checks.
+    Tidy,
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Peers(options) => peers::run(&options),
+        Task::Test(options) => test::run(&options),
+        Task::Ci => ci::run(),
+        Task::Generate { check } => generate::run(check),
+        Task::Tidy => tidy::run(),
     }
 }

@@ -20,6 +20,11 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// The cargo that runs us.
+pub(crate) fn cargo() -> Command {
+    command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
 /// Whether `program --version` succeeds.
 pub(crate) fn is_installed(program: &str) -> bool {
     quiet(command(program).arg("--version")).is_ok()

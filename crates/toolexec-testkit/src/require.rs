@@ -2,9 +2,13 @@
 //!
 //! A test that lacks something prints `skipped: NAME: REASON` and returns. With the environment
 //! variable `TOOLEXEC_REQUIRE=all`, or a list of names such as `TOOLEXEC_REQUIRE=git,prism`, the
-//! same is a failure, so that a run cannot go green by absence.
+//! same is a failure, so that a run cannot go green by absence. Test runners hide what a passing
+//! test prints, so the line also goes to the file that `TOOLEXEC_SKIPPED_LOG` names, which
+//! `cargo xtask test` shows at its end.
 
 use std::fmt;
+use std::fs::OpenOptions;
+use std::io::Write;
 
 /// Something a test needs is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +76,12 @@ fn assert_optional(wanted: &str, missing: &Missing) -> Result<(), String> {
 #[expect(clippy::print_stderr, reason = "absence must be seen")]
 fn announce(missing: &Missing) {
     eprintln!("skipped: {missing}");
+    if let Some(log) = std::env::var_os("TOOLEXEC_SKIPPED_LOG")
+        && let Ok(mut file) = OpenOptions::new().append(true).create(true).open(log)
+    {
+        // One write, so that lines of several processes do not mix.
+        let _ = file.write_all(format!("{missing}\n").as_bytes());
+    }
 }
 
 #[cfg(test)]

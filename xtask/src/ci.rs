@@ -1,0 +1,110 @@
+//! Everything that CI checks, with the time each part took.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::shell::{cargo, is_installed, run as run_loudly, say};
+use crate::{generate, test, tidy};
+
+/// One part of the checks.
+struct Part {
+    name: &'static str,
+    check: fn() -> Result<()>,
+}
+
+const PARTS: &[Part] = &[
+    Part {
+        name: "fmt",
+        check: || step(&["fmt", "--all", "--check"]),
+    },
+    Part {
+        name: "tidy",
+        check: tidy::run,
+    },
+    Part {
+        name: "clippy",
+        check: || {
+            step(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ])
+        },
+    },
+    Part {
+        name: "test",
+        check: || test::run(&test::Options::default()),
+    },
+    Part {
+        name: "benches",
+        check: test::benches,
+    },
+    Part {
+        name: "docs",
+        check: docs,
+    },
+    Part {
+        name: "generated files",
+        check: || generate::run(true),
+    },
+    Part {
+        name: "licences",
+        check: licences,
+    },
+];
+
+/// Runs every part, also after one failed.
+pub(crate) fn run() -> Result<()> {
+    let mut failed = Vec::new();
+    let mut times = Vec::new();
+    for part in PARTS {
+        say(format!("== {}", part.name));
+        let start = Instant::now();
+        if let Err(error) = (part.check)() {
+            say(format!("{}: {error:#}", part.name));
+            failed.push(part.name);
+        }
+        times.push((part.name, start.elapsed()));
+    }
+    say("== summary");
+    for (name, time) in times {
+        say(summary(name, time, failed.contains(&name)));
+    }
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn summary(name: &str, time: Duration, failed: bool) -> String {
+    let verdict = if failed { "FAILED" } else { "ok" };
+    format!("{name:<16} {verdict:<7} {:>6.1} s", time.as_secs_f32())
+}
+
+fn step(args: &[&str]) -> Result<()> {
+    run_loudly(cargo().args(args))
+}
+
+fn docs() -> Result<()> {
+    let mut doc = cargo();
+    doc.args(["doc", "-q", "--workspace", "--no-deps"])
+        .env("RUSTDOCFLAGS", "-D warnings");
+    run_loudly(&mut doc)
+}
+
+/// The licences of the dependencies; only where cargo-deny is installed.
+fn licences() -> Result<()> {
+    if !is_installed("cargo-deny") {
+        say("skipped: licences: cargo-deny is not installed; run `cargo install cargo-deny`");
+        return Ok(());
+    }
+    let mut deny: Command = cargo();
+    // Advisories need a database from the network.
+    deny.args(["deny", "check", "licenses", "bans", "sources"]);
+    run_loudly(&mut deny)
+}

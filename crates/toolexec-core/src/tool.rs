@@ -148,6 +148,12 @@ pub struct ToolBuilder {
 }
 
 impl ToolBuilder {
+    /// Sets the id anew.
+    pub fn id(mut self, id: impl AsRef<str>) -> Self {
+        self.id = id.as_ref().parse();
+        self
+    }
+
     /// Sets the name for people.
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.tool.title = Some(title.into());

@@ -1,5 +1,7 @@
 //! Where tools run.
 
+pub mod local;
+
 use std::fmt;
 use std::sync::Arc;
 

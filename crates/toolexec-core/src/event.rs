@@ -5,6 +5,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::backend::BackendRef;
+use crate::chain::StepReport;
 use crate::error::ErrorReport;
 use crate::id::ToolId;
 use crate::run::RunResult;
@@ -46,6 +47,11 @@ pub enum Event {
         level: LogLevel,
         /// What was logged.
         data: Value,
+    },
+    /// A step of a chain ended.
+    Step {
+        /// What became of it.
+        step: Box<StepReport>,
     },
     /// The call ended with a result, which may be the tool's own failure.
     Done {

@@ -10,6 +10,7 @@
 //! - [`backend`]: where a tool runs, and [`backend::local`] for Rust functions.
 
 pub mod backend;
+pub mod chain;
 pub mod content;
 pub mod context;
 pub mod error;
@@ -22,11 +23,12 @@ pub mod source;
 pub mod tool;
 
 pub use backend::{Backend, BackendCall, BackendKind, BackendRef, RawOutput};
+pub use chain::{Chain, ChainLimits, ChainOutcome, OnError, Step};
 pub use content::Content;
 pub use context::{CallContext, Caller};
 pub use error::{Error, ErrorKind, Result, Stage};
 pub use event::{Event, EventSink};
 pub use id::{ToolId, ToolRef};
-pub use run::RunResult;
+pub use run::{Request, RunResult, RunSettings, Runner};
 pub use source::{Listing, Source};
 pub use tool::{Annotations, Args, Tool};

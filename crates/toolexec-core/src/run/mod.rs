@@ -26,6 +26,7 @@ pub use authorize::{AllowAll, Decision, Policy, PolicyRequest};
 pub use limits::ValueLimits;
 pub use request::{BackendChoice, Request};
 pub use result::RunResult;
+pub(crate) use result::as_millis;
 pub use settings::{Check, RunSettings};
 pub use stream::RunStream;
 

@@ -71,7 +71,11 @@ impl RunResult {
     }
 }
 
-fn as_millis<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+/// Writes a duration as milliseconds with three decimals.
+pub(crate) fn as_millis<S: serde::Serializer>(
+    duration: &Duration,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     // Microseconds are as fine as a person or a log needs.
     serializer.serialize_f64((duration.as_secs_f64() * 1e6).round() / 1e3)
 }

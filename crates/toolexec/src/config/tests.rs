@@ -1,0 +1,191 @@
+//! Tests of reading a configuration.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(Path::new("toolexec.toml"), text, &|name| {
+        (name == "TOKEN").then(|| "t0k".to_owned())
+    })
+}
+
+fn failure(text: &str) -> String {
+    let error = parse(text).expect_err(text);
+    let hints: Vec<String> = error
+        .hints()
+        .iter()
+        .map(|hint| format!("\nhint: {hint}"))
+        .collect();
+    format!("{error}{}", hints.concat())
+}
+
+#[test]
+fn a_whole_file() {
+    let config = parse(
+        r#"
+[servers.github]
+command = "npx"
+args = ["-y", "server", "${TOKEN}"]
+env = { GITHUB_TOKEN = "${TOKEN}", MODE = "${MODE:-fast}" }
+timeout = "1m"
+
+[servers.remote]
+url = "https://example.org/mcp"
+headers.Authorization = "Bearer ${TOKEN}"
+namespace = "r"
+
+[apis.pets]
+spec = "pets.yaml"
+auth.key = { type = "api-key", value = "${TOKEN}" }
+include = [{ tag = "pets" }]
+max_response = "1MiB"
+
+[commands.count]
+program = "wc"
+args = ["-l", "{{file}}", "${TOKEN}"]
+input = { type = "object", properties = { file = { type = "string" } } }
+output = "text"
+
+[run]
+timeout = "none"
+check_output = "warn"
+prefer = ["mcp", "local"]
+
+[search]
+limit = 5
+"#,
+    )
+    .unwrap();
+    let server = &config.sections.servers["github"];
+    assert_eq!(server.args, ["-y", "server", "t0k"]);
+    assert_eq!(server.env["GITHUB_TOKEN"], "t0k");
+    assert_eq!(server.env["MODE"], "fast");
+    assert_eq!(
+        config.sections.servers["remote"].headers["Authorization"],
+        "Bearer t0k"
+    );
+    let key = ApiAuth::ApiKey {
+        value: "t0k".to_owned(),
+        location: None,
+        name: None,
+    };
+    assert_eq!(config.sections.apis["pets"].auth["key"], key);
+    let command = &config.sections.commands["count"];
+    assert_eq!(command.args[2], "${TOKEN}", "templates are not expanded");
+    assert_eq!(
+        command.input,
+        Some(json!({ "type": "object", "properties": { "file": { "type": "string" } } }))
+    );
+    assert_eq!(config.sections.run.timeout, Some(units::Time(None)));
+    assert_eq!(config.sections.run.prefer, [Kind::Mcp, Kind::Local]);
+    assert_eq!((config.faults, config.disabled), (vec![], vec![]));
+}
+
+#[test]
+fn an_empty_file_is_fine() {
+    assert_eq!(parse("").unwrap().sections, Sections::default());
+}
+
+#[test]
+fn errors_name_line_column_and_what_was_expected() {
+    let cases = [
+        (
+            "[servers.x]\ncomand = \"npx\"\n",
+            "toolexec.toml:2:1: unknown key `comand`\n  |\n2 | comand = \"npx\"\n  | ^^^^^^\nhint: did you mean `command`?",
+        ),
+        (
+            "[run]\ntimeout = 30\n",
+            "toolexec.toml:2:11: invalid type: integer `30`, expected a duration such as \"30s\", \"1m30s\" or \"250ms\", or \"none\"\n  |\n2 | timeout = 30\n  |           ^^",
+        ),
+        (
+            "[run]\ncheck_input = \"maybe\"\n",
+            "toolexec.toml:2:15: unknown variant `maybe`, expected one of `error`, `warn`, `off`\n  |\n2 | check_input = \"maybe\"\n  |               ^^^^^^^",
+        ),
+        (
+            "[servers.x]\ncommand = \"npx -y server\"\n",
+            "toolexec.toml:2:11: the command of server x has spaces and no `args`\n  |\n2 | command = \"npx -y server\"\n  |           ^^^^^^^^^^^^^^^\nhint: no shell splits it; write command = \"npx\" and args = [\"-y\", \"server\"]",
+        ),
+        (
+            "[servers.x]\n",
+            "toolexec.toml:1:10: server x has neither `command` nor `url`\n  |\n1 | [servers.x]\n  |          ^\nhint: give `command` (and `args`) for a server that is started\nhint: or `url` for one that is reached over HTTP",
+        ),
+        (
+            "[servers.x]\nurl = \"https://a\"\nenv.A = \"1\"\n",
+            "toolexec.toml:3:1: `env` is for servers with a `command`; x has a `url`\n  |\n3 | env.A = \"1\"\n  | ^^^",
+        ),
+        (
+            "[servers.\"a b\"]\ncommand = \"x\"\n",
+            "toolexec.toml:1:10: \"a b\" cannot be a namespace: it takes 1 to 128 of A-Z a-z 0-9 _ . -\n  |\n1 | [servers.\"a b\"]\n  |          ^^^^^\nhint: for example: a_b",
+        ),
+        (
+            "[apis.x]\nbase_url = \"http://a\"\n",
+            "toolexec.toml:1:7: API x has no `spec`\n  |\n1 | [apis.x]\n  |       ^\nhint: give the path of its OpenAPI document: spec = \"openapi.json\"",
+        ),
+        (
+            "[search]\nlimit = 0\n",
+            "toolexec.toml:2:9: a limit of 0 is not from 1 to 100\n  |\n2 | limit = 0\n  |         ^",
+        ),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(failure(text), wanted, "{text}");
+    }
+}
+
+#[test]
+fn a_syntax_error_names_its_place() {
+    let error = parse("[run]\ntimeout = \n").unwrap_err();
+    assert_eq!(error.position(), Some((2, 11)));
+}
+
+#[test]
+fn a_missing_variable_makes_one_source_unusable_and_names_it() {
+    let config = parse(
+        "[servers.a]\ncommand = \"a\"\nenv.KEY = \"${A_KEY}\"\nenv.OTHER = \"${B_KEY}\"\n[servers.b]\ncommand = \"b\"\n",
+    )
+    .unwrap();
+    let names: Vec<&String> = config.sections.servers.keys().collect();
+    assert_eq!(names, ["b"]);
+    let [fault] = config.faults.as_slice() else {
+        panic!("{:?}", config.faults);
+    };
+    assert_eq!(
+        (fault.source.section, &*fault.source.namespace),
+        ("servers", "a")
+    );
+    assert_eq!(
+        fault.error.to_string(),
+        "toolexec.toml:3:11: the environment variable A_KEY, which `servers.a.env.KEY` needs, is not set or empty\n  |\n3 | env.KEY = \"${A_KEY}\"\n  |           ^^^^^^^^^^"
+    );
+}
+
+#[test]
+fn a_disabled_source_needs_no_variables() {
+    let config =
+        parse("[servers.a]\ncommand = \"a\"\nenabled = false\nenv.K = \"${NO}\"\n").unwrap();
+    assert_eq!(config.sections.servers.len() + config.faults.len(), 0);
+    assert_eq!(config.disabled.len(), 1);
+}
+
+#[test]
+fn the_schema_accepts_what_the_parser_accepts() {
+    let schema = toolexec_core::schema::Schema::compile(schema().into()).unwrap();
+    let file = json!({
+        "servers": { "a": { "command": "x", "timeout": "1m30s" } },
+        "apis": { "b": { "spec": "s.json", "max_response": 5, "redirects": "same-origin" } },
+        "commands": { "c": { "program": "wc", "max_output": "1MiB" } },
+        "run": { "timeout": "none", "prefer": ["mcp"] },
+        "search": { "limit": 3 },
+    });
+    assert_eq!(schema.validate(&file), Ok(()));
+    for (section, wrong) in [
+        ("servers", json!({ "a": { "comand": "x" } })),
+        ("run", json!({ "timeout": 30 })),
+        ("commands", json!({ "c": { "args": [] } })),
+    ] {
+        let file = json!({ section: wrong });
+        assert!(schema.validate(&file).is_err(), "{file}");
+    }
+}

@@ -1,7 +1,9 @@
 //! Tool ids (`namespace:name[:version]`) and references to tools.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -25,7 +27,7 @@ pub struct ToolId {
 }
 
 /// A tool's id without its version: what all versions of it share. Orders by namespace, then name.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub struct ToolKey {
     text: Arc<str>,
     // Length of the namespace; 0 means there is none.
@@ -223,6 +225,27 @@ impl ToolId {
     /// The id without its version.
     pub fn key(&self) -> &ToolKey {
         &self.key
+    }
+}
+
+// The text alone decides: no segment holds a colon. So a map of keys can be asked by text.
+impl PartialEq for ToolKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for ToolKey {}
+
+impl Hash for ToolKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl Borrow<str> for ToolKey {
+    fn borrow(&self) -> &str {
+        &self.text
     }
 }
 

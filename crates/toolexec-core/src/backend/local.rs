@@ -47,7 +47,10 @@ pub struct Local {
 impl Local {
     /// A set without tools.
     pub fn new(namespace: impl Into<String>) -> Self {
-        Self { namespace: namespace.into(), tools: Vec::new() }
+        Self {
+            namespace: namespace.into(),
+            tools: Vec::new(),
+        }
     }
 
     /// Adds a tool; one of the same name and version replaces an earlier one.
@@ -61,7 +64,10 @@ impl Local {
     /// # Errors
     /// [`ErrorKind::InvalidId`] when the namespace or a name is not valid.
     pub fn registrations(&self) -> Result<Vec<Registration>> {
-        self.tools.iter().map(|tool| tool.registration(&self.namespace)).collect()
+        self.tools
+            .iter()
+            .map(|tool| tool.registration(&self.namespace))
+            .collect()
     }
 }
 
@@ -92,7 +98,10 @@ impl LocalTool {
         T: Serialize + 'static,
         E: fmt::Display + 'static,
     {
-        Self::from_handler(name, Function(move |args, _: &CallContext| function(args).map(output)))
+        Self::from_handler(
+            name,
+            Function(move |args, _: &CallContext| function(args).map(output)),
+        )
     }
 
     /// A tool that is an async function of its arguments and the call's context: for progress,
@@ -126,14 +135,16 @@ impl LocalTool {
             let (function, cx) = (function.clone(), cx.clone());
             async move {
                 let work = tokio::task::spawn_blocking(move || output(function(args, &cx)));
-                work.await.unwrap_or_else(|error| match error.try_into_panic() {
-                    // The run path tells the caller, as for any other handler.
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(error) => {
-                        Err(Error::new(ErrorKind::Cancelled, "the runtime is shutting down")
-                            .with_source(error))
-                    }
-                })
+                work.await
+                    .unwrap_or_else(|error| match error.try_into_panic() {
+                        // The run path tells the caller, as for any other handler.
+                        Ok(panic) => std::panic::resume_unwind(panic),
+                        Err(error) => Err(Error::new(
+                            ErrorKind::Cancelled,
+                            "the runtime is shutting down",
+                        )
+                        .with_source(error)),
+                    })
             }
         };
         Self::from_handler(name, Function(handler))
@@ -182,7 +193,11 @@ impl LocalTool {
     /// A tool with a handler of its own type.
     pub fn from_handler(name: impl Into<String>, handler: impl Handler) -> Self {
         let name = name.into();
-        Self { tool: Tool::builder(&name), name, handler: Arc::new(handler) }
+        Self {
+            tool: Tool::builder(&name),
+            name,
+            handler: Arc::new(handler),
+        }
     }
 
     /// Sets the description.
@@ -260,7 +275,9 @@ impl LocalTool {
 
 impl fmt::Debug for LocalTool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalTool").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("LocalTool")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -297,12 +314,18 @@ where
 
 fn output<T: Serialize, E: fmt::Display>(outcome: Result<T, E>) -> Result<RawOutput> {
     match outcome {
-        Ok(value) => serde_json::to_value(value).map(RawOutput::Value).map_err(|error| {
-            Error::new(ErrorKind::Backend, "the tool's value cannot be written as JSON")
+        Ok(value) => serde_json::to_value(value)
+            .map(RawOutput::Value)
+            .map_err(|error| {
+                Error::new(
+                    ErrorKind::Backend,
+                    "the tool's value cannot be written as JSON",
+                )
                 .with_source(error)
-        }),
-        Err(failure) => {
-            Ok(RawOutput::Failure(ToolFailure { message: failure.to_string(), value: None }))
-        }
+            }),
+        Err(failure) => Ok(RawOutput::Failure(ToolFailure {
+            message: failure.to_string(),
+            value: None,
+        })),
     }
 }

@@ -87,6 +87,21 @@ impl Chain {
     }
 }
 
+impl Chain {
+    /// The tools it calls, as it names them.
+    pub fn tools(&self) -> Vec<&str> {
+        fn collect<'a>(steps: &'a [Step], tools: &mut Vec<&'a str>) {
+            for step in steps {
+                tools.extend(step.tool.as_deref());
+                collect(step.parallel.as_deref().unwrap_or_default(), tools);
+            }
+        }
+        let mut tools = Vec::new();
+        collect(&self.steps, &mut tools);
+        tools
+    }
+}
+
 impl<const N: usize> From<[Step; N]> for Chain {
     fn from(steps: [Step; N]) -> Self {
         Self::new(steps)

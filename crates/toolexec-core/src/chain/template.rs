@@ -198,9 +198,8 @@ impl Reference {
             )
         };
         let mut path = parse_path(text).map_err(|why| wrong(&why))?.into_iter();
-        let root = match path.next() {
-            Some(Segment::Key(root)) => root,
-            _ => return Err(wrong("it starts with no name")),
+        let Some(Segment::Key(root)) = path.next() else {
+            return Err(wrong("it starts with no name"));
         };
         let root = match root.as_str() {
             "prev" => Root::Prev,

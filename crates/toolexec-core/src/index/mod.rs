@@ -126,6 +126,10 @@ impl Index {
     /// [`ErrorKind::InvalidId`], [`ErrorKind::NotFound`], or [`ErrorKind::Ambiguous`] for a bare
     /// name that several namespaces have.
     pub fn find(&self, tool: &str) -> Result<Arc<Entry>> {
+        // The common case needs no parsing: the text is a key as it stands.
+        if let Some(entry) = self.read().highest(tool) {
+            return Ok(entry);
+        }
         let parsed: ToolRef = tool.parse().map_err(|error: crate::id::ParseIdError| {
             Error::new(ErrorKind::InvalidId, error.to_string())
                 .with_source(error)
@@ -142,7 +146,7 @@ impl Index {
             match &same_name[..] {
                 [] => {}
                 [only] => {
-                    if let Some(entry) = store.highest(only) {
+                    if let Some(entry) = store.highest(only.as_str()) {
                         return Ok(entry);
                     }
                 }

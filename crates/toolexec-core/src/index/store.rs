@@ -29,15 +29,12 @@ impl Store {
             Ok(at) => {
                 let mut bindings = versions[at].bindings().to_vec();
                 let same = |old: &Arc<Binding>| old.backend_ref() == binding.backend_ref();
-                let kind = match bindings.iter().position(same) {
-                    Some(old) => {
-                        bindings[old] = binding;
-                        ChangeKind::Updated
-                    }
-                    None => {
-                        bindings.push(binding);
-                        ChangeKind::BackendAdded
-                    }
+                let kind = if let Some(old) = bindings.iter().position(same) {
+                    bindings[old] = binding;
+                    ChangeKind::Updated
+                } else {
+                    bindings.push(binding);
+                    ChangeKind::BackendAdded
                 };
                 versions[at] = Arc::new(Entry::new(bindings));
                 kind
@@ -125,7 +122,8 @@ impl Store {
         }
     }
 
-    pub(super) fn highest(&self, key: &ToolKey) -> Option<Arc<Entry>> {
+    /// The highest version of the tool whose key reads `key`.
+    pub(super) fn highest(&self, key: &str) -> Option<Arc<Entry>> {
         self.tools.get(key)?.last().cloned()
     }
 

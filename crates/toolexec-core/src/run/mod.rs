@@ -96,7 +96,11 @@ impl Runner {
     /// The stream ends with exactly one `done` or `error`. Nothing runs until it is polled;
     /// dropping it cancels the call.
     pub fn stream(&self, request: Request) -> RunStream {
-        RunStream::new(self.clone(), request)
+        let runner = self.clone();
+        RunStream::new(
+            request,
+            move |request| async move { runner.run(request).await },
+        )
     }
 }
 

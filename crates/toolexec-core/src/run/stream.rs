@@ -1,21 +1,22 @@
 //! A call as a stream of events.
 
 use std::fmt;
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
-use futures_util::stream::{FusedStream, Stream, StreamExt};
+use futures_util::stream::{FusedStream, Stream};
 use tokio::sync::mpsc;
 
-use super::{Request, RunResult, Runner};
+use super::{Request, RunResult};
 use crate::error::Result;
 use crate::event::{Event, EventSink};
 
 /// How many events may wait for their reader before the tool has to.
 const BUFFER: usize = 32;
 
-/// The events of one call; see [`Runner::stream`].
+/// The events of one call; see [`Runner::stream`](super::Runner::stream).
 ///
 /// Dropping it cancels the call.
 #[must_use = "nothing runs until the stream is polled"]
@@ -28,27 +29,22 @@ pub struct RunStream {
 }
 
 impl RunStream {
-    pub(super) fn new(runner: Runner, request: Request) -> Self {
+    /// The events of `request`, which `run` runs. `run` gets the request with a sink in its
+    /// context.
+    pub fn new<F, Fut>(request: Request, run: F) -> Self
+    where
+        F: FnOnce(Request) -> Fut,
+        Fut: Future<Output = Result<RunResult>> + Send + 'static,
+    {
         let (sink, events) = EventSink::channel(BUFFER);
         let request = Request {
             cx: request.cx.clone().with_events(sink),
             ..request
         };
-        let call = Box::pin(async move { runner.run(request).await });
         Self {
-            call: Some(call),
+            call: Some(Box::pin(run(request))),
             events,
             last: None,
-        }
-    }
-
-    /// Reads to the end and returns the result; the events are given to `each`.
-    ///
-    /// # Cancel safety
-    /// Dropping the future cancels the call.
-    pub async fn for_each(mut self, mut each: impl FnMut(&Event)) {
-        while let Some(event) = self.next().await {
-            each(&event);
         }
     }
 }

@@ -1,0 +1,13 @@
+//! The run path, chains, streams and the index, through the public interface.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod chain;
+mod fixture;
+mod index;
+mod run;
+mod stream;

@@ -1,0 +1,251 @@
+//! Schemas of a document, rewritten into JSON Schema 2020-12 that stands alone.
+//!
+//! A tool's schema holds every shared schema that it reaches under `$defs`, once, so recursive
+//! schemas stay finite. Shared schemas are rewritten once for the whole document.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+
+use super::document::Document;
+use super::rewrite;
+
+/// Which way the value of a schema goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Direction {
+    /// To the API: properties that are only read are left out.
+    Request,
+    /// From the API: properties that are only written are left out.
+    Response,
+}
+
+/// Rewrites the schemas of one document.
+#[derive(Debug)]
+pub(super) struct Schemas<'d> {
+    document: &'d Document,
+    is_modern: bool,
+    shared: RefCell<HashMap<(Direction, String), Rc<Shared>>>,
+    names: RefCell<Names>,
+    notices: RefCell<BTreeSet<String>>,
+}
+
+/// A schema that others refer to.
+#[derive(Debug)]
+struct Shared {
+    schema: Value,
+    references: Vec<String>,
+}
+
+/// The names of shared schemas under `$defs`, and the references they stand for.
+#[derive(Debug, Default)]
+struct Names {
+    by_reference: HashMap<String, String>,
+    by_name: HashMap<String, String>,
+}
+
+impl<'d> Schemas<'d> {
+    pub(super) fn new(document: &'d Document) -> Self {
+        Self {
+            document,
+            is_modern: document.is_modern(),
+            shared: RefCell::default(),
+            names: RefCell::default(),
+            notices: RefCell::default(),
+        }
+    }
+
+    /// Rewrites a schema; its references point to `$defs`, which [`Self::close`] adds.
+    pub(super) fn rewrite(&self, schema: &Value, direction: Direction) -> Value {
+        rewrite::schema(self, schema, direction)
+    }
+
+    /// Adds `$defs` with every shared schema that `schema` reaches.
+    pub(super) fn close(&self, schema: &mut Value, direction: Direction) {
+        let mut pending = Vec::new();
+        collect_references(schema, &mut pending);
+        let mut defs: BTreeMap<String, Value> = BTreeMap::new();
+        while let Some(name) = pending.pop() {
+            if defs.contains_key(&name) {
+                continue;
+            }
+            let shared = self.shared(&name, direction);
+            pending.extend(shared.references.iter().cloned());
+            defs.insert(name, shared.schema.clone());
+        }
+        if !defs.is_empty() {
+            schema["$defs"] = Value::Object(defs.into_iter().collect());
+        }
+    }
+
+    /// What could not be used as it was written.
+    pub(super) fn take_notices(&self) -> Vec<String> {
+        self.notices.take().into_iter().collect()
+    }
+
+    /// What a schema stands for, when its reference can be followed.
+    pub(super) fn resolve<'v>(&'v self, schema: &'v Value) -> &'v Value {
+        self.document.resolve(schema).unwrap_or(schema)
+    }
+
+    /// The name under `$defs` for a reference, unless it cannot be followed.
+    pub(super) fn name(&self, reference: &str) -> Option<String> {
+        if let Some(name) = self.names.borrow().by_reference.get(reference) {
+            return Some(name.clone());
+        }
+        let followed = self.document.target(reference);
+        if let Err(error) = followed.and_then(|target| self.document.resolve(target)) {
+            self.note(format!("a schema is not checked: $ref {error}"));
+            return None;
+        }
+        Some(self.names.borrow_mut().add(reference))
+    }
+
+    /// Whether the document follows JSON Schema 2020-12 (3.1 and later).
+    pub(super) fn is_modern(&self) -> bool {
+        self.is_modern
+    }
+
+    /// Remembers something that could not be used as it was written.
+    pub(super) fn note(&self, notice: String) {
+        self.notices.borrow_mut().insert(notice);
+    }
+
+    fn shared(&self, name: &str, direction: Direction) -> Rc<Shared> {
+        let key = (direction, name.to_owned());
+        if let Some(shared) = self.shared.borrow().get(&key) {
+            return shared.clone();
+        }
+        let reference = self.names.borrow().by_name.get(name).cloned();
+        let target = reference.and_then(|reference| self.document.target(&reference).ok());
+        let schema = target.map_or(json!({}), |target| self.rewrite(target, direction));
+        let mut references = Vec::new();
+        collect_references(&schema, &mut references);
+        let shared = Rc::new(Shared { schema, references });
+        self.shared.borrow_mut().insert(key, shared.clone());
+        shared
+    }
+}
+
+impl Names {
+    fn add(&mut self, reference: &str) -> String {
+        let last = reference.rsplit('/').next().unwrap_or_default();
+        let base = super::naming::clean(last);
+        let base = if base.is_empty() { "schema" } else { &base };
+        let mut name = base.to_owned();
+        for n in 2.. {
+            if !self.by_name.contains_key(&name) {
+                break;
+            }
+            name = format!("{base}_{n}");
+        }
+        self.by_name.insert(name.clone(), reference.to_owned());
+        self.by_reference.insert(reference.to_owned(), name.clone());
+        name
+    }
+}
+
+/// The names under `$defs` that a rewritten schema refers to.
+fn collect_references(schema: &Value, names: &mut Vec<String>) {
+    match schema {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match value {
+                    Value::String(text) if key == "$ref" => {
+                        names.extend(text.strip_prefix("#/$defs/").map(str::to_owned));
+                    }
+                    _ => collect_references(value, names),
+                }
+            }
+        }
+        Value::Array(items) => items
+            .iter()
+            .for_each(|item| collect_references(item, names)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(version: &str) -> Document {
+        Document::new(json!({
+            "openapi": version,
+            "components": {"schemas": {
+                "Node": {"type": "object", "required": ["id", "name"], "properties": {
+                    "id": {"type": "integer", "readOnly": true},
+                    "secret": {"type": "string", "writeOnly": true},
+                    "name": {"type": "string"},
+                    "next": {"$ref": "#/components/schemas/Node"},
+                    "other": {"$ref": "#/components/schemas/Other"},
+                }},
+                "Other": {"type": "string", "nullable": true, "enum": ["a"]},
+                "Unused": {"type": "string"},
+            }},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn recursive_schemas_stay_finite_and_only_what_is_reached_is_kept() {
+        let document = document("3.0.0");
+        let schemas = Schemas::new(&document);
+        let node = json!({"$ref": "#/components/schemas/Node"});
+        let mut request = schemas.rewrite(&node, Direction::Request);
+        schemas.close(&mut request, Direction::Request);
+        let other = json!({"type": ["string", "null"], "enum": ["a", null]});
+        let expected = json!({
+            "$ref": "#/$defs/Node",
+            "$defs": {
+                "Node": {"type": "object", "required": ["name"], "properties": {
+                    "secret": {"type": "string"},
+                    "name": {"type": "string"},
+                    "next": {"$ref": "#/$defs/Node"},
+                    "other": {"$ref": "#/$defs/Other"},
+                }},
+                "Other": other,
+            },
+        });
+        assert_eq!(request, expected);
+        let mut response = schemas.rewrite(&node, Direction::Response);
+        schemas.close(&mut response, Direction::Response);
+        let expected = json!({
+            "$ref": "#/$defs/Node",
+            "$defs": {
+                "Node": {"type": "object", "required": ["id", "name"], "properties": {
+                    "id": {"type": "integer"},
+                    "name": {"type": "string"},
+                    "next": {"$ref": "#/$defs/Node"},
+                    "other": {"$ref": "#/$defs/Other"},
+                }},
+                "Other": other,
+            },
+        });
+        assert_eq!(response, expected);
+        assert_eq!(schemas.take_notices(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_not_checked_and_said() {
+        let document = document("3.1.0");
+        let schemas = Schemas::new(&document);
+        let schema = json!({"type": "object", "properties": {
+            "a": {"$ref": "https://example.com/a.json"},
+            "b": {"$ref": "#/components/schemas/Gone", "description": "b"},
+        }});
+        assert_eq!(
+            schemas.rewrite(&schema, Direction::Request),
+            json!({"type": "object", "properties": {"a": {}, "b": {"description": "b"}}})
+        );
+        assert_eq!(
+            schemas.take_notices(),
+            [
+                "a schema is not checked: $ref \"#/components/schemas/Gone\" points to nothing",
+                "a schema is not checked: $ref \"https://example.com/a.json\" is in another \
+                 document; only references inside the document are followed",
+            ]
+        );
+    }
+}

@@ -21,6 +21,7 @@ pub mod run;
 pub mod schema;
 pub mod source;
 pub mod tool;
+pub mod tooldoc;
 
 pub use backend::{Backend, BackendCall, BackendKind, BackendRef, RawOutput};
 pub use chain::{Chain, ChainLimits, ChainOutcome, OnError, Step};
@@ -32,3 +33,4 @@ pub use id::{ToolId, ToolRef};
 pub use run::{Request, RunResult, RunSettings, Runner};
 pub use source::{Listing, Source};
 pub use tool::{Annotations, Args, Tool};
+pub use tooldoc::{Detail, DocStore, ToolDoc};

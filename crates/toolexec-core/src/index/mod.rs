@@ -2,6 +2,10 @@
 
 mod change;
 mod entry;
+mod nearest;
+mod page;
+mod query;
+mod search;
 mod store;
 
 use std::collections::BTreeMap;
@@ -16,6 +20,8 @@ use crate::id::{ToolId, ToolKey, ToolRef};
 
 pub use change::{Change, ChangeKind, SyncReport};
 pub use entry::{Binding, Disabled, Entry, Registration, Schemas};
+pub use page::{Cursor, DEFAULT_LIMIT, MAX_LIMIT, Page};
+pub use query::{Field, Hit, ListQuery, Match, SearchQuery, ToolSummary};
 use store::Store;
 
 /// How many change events a subscriber may be behind before it loses the oldest.
@@ -166,6 +172,23 @@ impl Index {
     /// All versions of a tool, lowest first.
     pub fn versions(&self, key: &ToolKey) -> Vec<Arc<Entry>> {
         self.read().versions(key).to_vec()
+    }
+
+    /// Finds tools by what they say about themselves, best first. Of a tool the highest version is
+    /// searched.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for a limit of 0 or a cursor of another query.
+    pub fn search(&self, query: &SearchQuery) -> Result<Page<Hit>> {
+        self.read().search(query)
+    }
+
+    /// Lists tools by id. Of a tool the highest version is listed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for a limit of 0 or a cursor of another query.
+    pub fn list(&self, query: &ListQuery) -> Result<Page<ToolSummary>> {
+        self.read().list(query)
     }
 
     /// How many tools there are; versions of a tool count once.

@@ -137,7 +137,10 @@ impl Binding {
         if format != Some(FORMAT) {
             return Err(malformed());
         }
-        let fingerprint = head.by_ref().take(8).fold(0, |sum, byte| sum << 8 | u64::from(byte));
+        let fingerprint = head
+            .by_ref()
+            .take(8)
+            .fold(0, |sum, byte| sum << 8 | u64::from(byte));
         if kind != Some(self.kind as u8) || fingerprint != self.fingerprint {
             return Err(foreign());
         }
@@ -166,8 +169,11 @@ pub(crate) fn page_limit(limit: usize) -> Result<usize> {
 }
 
 fn malformed() -> Error {
-    Error::new(ErrorKind::InvalidInput, "cursor is not one that a page named as its next")
-        .with_hint("give the next cursor back unchanged, or leave it out to begin anew")
+    Error::new(
+        ErrorKind::InvalidInput,
+        "cursor is not one that a page named as its next",
+    )
+    .with_hint("give the next cursor back unchanged, or leave it out to begin anew")
 }
 
 fn foreign() -> Error {
@@ -181,7 +187,10 @@ mod tests {
 
     fn position(key: &str) -> Position {
         let (namespace, name) = key.split_once(':').unwrap_or(("", key));
-        Position { score: 1.5, key: ToolKey::new(namespace, name).unwrap() }
+        Position {
+            score: 1.5,
+            key: ToolKey::new(namespace, name).unwrap(),
+        }
     }
 
     fn search() -> Binding {
@@ -220,7 +229,14 @@ mod tests {
             bytes.push(b' ');
             URL_SAFE_NO_PAD.encode(bytes)
         };
-        for text in ["", "!", "AA", &whole.as_str()[..8], &whole.as_str()[1..], &bad_key] {
+        for text in [
+            "",
+            "!",
+            "AA",
+            &whole.as_str()[..8],
+            &whole.as_str()[1..],
+            &bad_key,
+        ] {
             let error = search().position(&Cursor::from(text)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
         }

@@ -124,30 +124,47 @@ impl SearchQuery {
     }
 
     pub(crate) fn filter(&self) -> Filter<'_> {
-        Filter { namespace: self.namespace.as_deref(), tags: &self.tags }
+        Filter {
+            namespace: self.namespace.as_deref(),
+            tags: &self.tags,
+        }
     }
 
     /// What a cursor of this search belongs to.
     pub(crate) fn binding(&self) -> Binding {
         let parts = filter_parts(self.namespace.as_deref(), &self.tags);
-        Binding::new(CursorKind::Search, [self.text.trim()].into_iter().chain(parts))
+        Binding::new(
+            CursorKind::Search,
+            [self.text.trim()].into_iter().chain(parts),
+        )
     }
 }
 
 impl Default for ListQuery {
     fn default() -> Self {
-        Self { namespace: None, tags: Vec::new(), limit: DEFAULT_LIMIT, cursor: None }
+        Self {
+            namespace: None,
+            tags: Vec::new(),
+            limit: DEFAULT_LIMIT,
+            cursor: None,
+        }
     }
 }
 
 impl ListQuery {
     pub(crate) fn filter(&self) -> Filter<'_> {
-        Filter { namespace: self.namespace.as_deref(), tags: &self.tags }
+        Filter {
+            namespace: self.namespace.as_deref(),
+            tags: &self.tags,
+        }
     }
 
     /// What a cursor of this list belongs to.
     pub(crate) fn binding(&self) -> Binding {
-        Binding::new(CursorKind::List, filter_parts(self.namespace.as_deref(), &self.tags))
+        Binding::new(
+            CursorKind::List,
+            filter_parts(self.namespace.as_deref(), &self.tags),
+        )
     }
 }
 
@@ -157,7 +174,10 @@ impl ToolSummary {
         Self {
             id: tool.id.clone(),
             name: tool.id.name().to_owned(),
-            title: tool.title.clone().or_else(|| tool.annotations.title.clone()),
+            title: tool
+                .title
+                .clone()
+                .or_else(|| tool.annotations.title.clone()),
             summary: summary_of(&tool.description),
             namespace: tool.id.namespace().to_owned(),
             tags: tool.tags.clone(),
@@ -171,6 +191,12 @@ fn filter_parts<'a>(
     namespace: Option<&'a str>,
     tags: &'a [String],
 ) -> impl Iterator<Item = &'a str> {
-    let marker = if namespace.is_some() { "in" } else { "anywhere" };
-    [marker, namespace.unwrap_or_default()].into_iter().chain(tags.iter().map(String::as_str))
+    let marker = if namespace.is_some() {
+        "in"
+    } else {
+        "anywhere"
+    };
+    [marker, namespace.unwrap_or_default()]
+        .into_iter()
+        .chain(tags.iter().map(String::as_str))
 }

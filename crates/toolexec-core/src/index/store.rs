@@ -7,8 +7,12 @@ use semver::Version;
 
 use super::change::{Change, ChangeKind, SyncReport};
 use super::entry::{Binding, Entry, Registration};
+use super::nearest::nearest;
+use super::page::{Page, Position, page_limit};
+use super::query::{Hit, ListQuery, SearchQuery, ToolSummary};
+use super::search::{Found, SearchEngine};
 use crate::backend::BackendRef;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ToolId, ToolKey, ToolRef, VersionChoice};
 
 /// The tools of an index. Not synchronized.
@@ -17,6 +21,8 @@ pub(super) struct Store {
     // The entries of a key are never empty and ordered by version, lowest first.
     tools: HashMap<ToolKey, Vec<Arc<Entry>>>,
     order: BTreeSet<ToolKey>,
+    // The highest version of each tool.
+    engine: SearchEngine,
 }
 
 impl Store {
@@ -45,6 +51,7 @@ impl Store {
             }
         };
         self.order.insert(id.key().clone());
+        self.search_anew(id.key());
         kind
     }
 
@@ -155,6 +162,54 @@ impl Store {
         self.order.len()
     }
 
+    pub(super) fn search(&self, query: &SearchQuery) -> Result<Page<Hit>> {
+        let binding = query.binding();
+        let after = query
+            .cursor
+            .as_ref()
+            .map(|cursor| binding.position(cursor))
+            .transpose()?;
+        let limit = page_limit(query.limit)?;
+        let found = self
+            .engine
+            .search(&query.text, query.filter(), after.as_ref(), limit);
+        let next = next(&found).map(|last| binding.cursor(&last));
+        let hits = found.items.into_iter().filter_map(|item| {
+            let tool = ToolSummary::of(self.highest(item.key.as_str())?.tool());
+            Some(Hit {
+                tool,
+                score: item.score,
+                matched: item.matched,
+            })
+        });
+        Ok(Page {
+            items: hits.collect(),
+            next,
+        })
+    }
+
+    pub(super) fn list(&self, query: &ListQuery) -> Result<Page<ToolSummary>> {
+        let binding = query.binding();
+        let after = query
+            .cursor
+            .as_ref()
+            .map(|cursor| binding.position(cursor))
+            .transpose()?;
+        let limit = page_limit(query.limit)?;
+        let found = self
+            .engine
+            .search("", query.filter(), after.as_ref(), limit);
+        let next = next(&found).map(|last| binding.cursor(&last));
+        let tools = found
+            .items
+            .iter()
+            .filter_map(|item| self.highest(item.key.as_str()));
+        Ok(Page {
+            items: tools.map(|entry| ToolSummary::of(entry.tool())).collect(),
+            next,
+        })
+    }
+
     /// The error for a tool that is not there: names what is near.
     pub(super) fn not_found(&self, wanted: &ToolRef) -> Error {
         let versions = self.versions(wanted.key());
@@ -176,7 +231,24 @@ impl Store {
             .for_tool(wanted)
             .with_hint(format!("versions: {}", known.join(", ")));
         }
-        Error::new(ErrorKind::NotFound, format!("there is no tool {wanted}")).for_tool(wanted)
+        let error =
+            Error::new(ErrorKind::NotFound, format!("there is no tool {wanted}")).for_tool(wanted);
+        let near = nearest(&wanted.to_string(), &self.order);
+        if near.is_empty() {
+            return error.with_hint("search for it by what it does");
+        }
+        let near: Vec<&str> = near.into_iter().map(ToolKey::as_str).collect();
+        error.with_hint(format!("near: {}", near.join(", ")))
+    }
+
+    /// Brings the search engine to the highest version of a tool.
+    fn search_anew(&mut self, key: &ToolKey) {
+        match self.tools.get(key).and_then(|versions| versions.last()) {
+            Some(entry) => self.engine.insert(entry.tool()),
+            None => {
+                self.engine.remove(key);
+            }
+        }
     }
 
     fn exact(&self, id: &ToolId) -> Option<&Arc<Entry>> {
@@ -233,10 +305,20 @@ impl Store {
                 self.order.remove(id.key());
             }
         }
+        self.search_anew(id.key());
         Change {
             kind,
             id: id.clone(),
             backend: backend.clone(),
         }
     }
+}
+
+/// Where the next page begins, if there is one.
+fn next(found: &Found) -> Option<Position> {
+    let last = found.items.last().filter(|_| found.more)?;
+    Some(Position {
+        score: last.score,
+        key: last.key.clone(),
+    })
 }

@@ -1,0 +1,146 @@
+//! The inverted index: terms, and the documents that have them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::lexicon;
+
+/// The number of a term.
+pub(super) type TermId = u32;
+/// The number of a document.
+pub(super) type DocId = u32;
+
+/// Terms without documents that are kept before they are swept out.
+const MAX_EMPTY: usize = 4096;
+
+/// One document that has a term.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Posting {
+    pub(super) doc: DocId,
+    /// What the term is worth in this document, before its rarity.
+    pub(super) impact: f32,
+    /// The part of the document's name that the term makes up.
+    pub(super) share: f32,
+}
+
+/// All terms and their postings.
+#[derive(Debug, Default)]
+pub(super) struct Terms {
+    by_text: BTreeMap<Arc<str>, TermId>,
+    all: Vec<Term>,
+    // How many terms no document has.
+    empty: usize,
+    // The terms of words seen while indexing: stemming a word costs more than looking it up.
+    by_word: HashMap<Box<str>, TermId>,
+}
+
+#[derive(Debug)]
+struct Term {
+    text: Arc<str>,
+    // By document.
+    postings: Vec<Posting>,
+}
+
+impl Terms {
+    /// The term of a word, made when it is new.
+    pub(super) fn intern_word(&mut self, word: &str) -> TermId {
+        if let Some(id) = self.by_word.get(word) {
+            return *id;
+        }
+        let id = self.intern(&lexicon::stem(word));
+        self.by_word.insert(word.into(), id);
+        id
+    }
+
+    /// The term with exactly this text, made when it is new.
+    pub(super) fn intern(&mut self, text: &str) -> TermId {
+        if let Some(id) = self.by_text.get(text) {
+            return *id;
+        }
+        let id = number(self.all.len());
+        let text: Arc<str> = text.into();
+        self.by_text.insert(text.clone(), id);
+        self.all.push(Term {
+            text,
+            postings: Vec::new(),
+        });
+        self.empty += 1;
+        id
+    }
+
+    /// The term with exactly this text, if a document has it.
+    pub(super) fn find(&self, text: &str) -> Option<TermId> {
+        self.by_text
+            .get(text)
+            .copied()
+            .filter(|id| !self.postings(*id).is_empty())
+    }
+
+    /// The terms that begin with `prefix` and that a document has, by text.
+    pub(super) fn beginning<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (TermId, &'a str)> {
+        self.by_text
+            .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
+            .take_while(move |(text, _)| text.starts_with(prefix))
+            .filter(|(_, id)| !self.postings(**id).is_empty())
+            .map(|(text, id)| (*id, &**text))
+    }
+
+    /// The text of a term.
+    pub(super) fn text(&self, id: TermId) -> &str {
+        &self.all[id as usize].text
+    }
+
+    /// The documents that have a term.
+    pub(super) fn postings(&self, id: TermId) -> &[Posting] {
+        &self.all[id as usize].postings
+    }
+
+    pub(super) fn add(&mut self, id: TermId, posting: Posting) {
+        let postings = &mut self.all[id as usize].postings;
+        self.empty -= usize::from(postings.is_empty());
+        let at = postings.partition_point(|other| other.doc < posting.doc);
+        postings.insert(at, posting);
+    }
+
+    pub(super) fn remove(&mut self, id: TermId, doc: DocId) {
+        let postings = &mut self.all[id as usize].postings;
+        if let Ok(at) = postings.binary_search_by_key(&doc, |posting| posting.doc) {
+            postings.remove(at);
+            self.empty += usize::from(postings.is_empty());
+        }
+    }
+
+    /// Sweeps out the terms that no document has, once they are many. The answer holds the new
+    /// number of each term by its old one.
+    pub(super) fn sweep(&mut self) -> Option<Vec<TermId>> {
+        if self.empty <= MAX_EMPTY.max(self.all.len() / 2) {
+            return None;
+        }
+        let mut renumbered = vec![TermId::MAX; self.all.len()];
+        let mut kept = Vec::with_capacity(self.all.len() - self.empty);
+        for (old, term) in std::mem::take(&mut self.all).into_iter().enumerate() {
+            if !term.postings.is_empty() {
+                renumbered[old] = number(kept.len());
+                kept.push(term);
+            }
+        }
+        self.by_text = kept
+            .iter()
+            .enumerate()
+            .map(|(id, term)| (term.text.clone(), number(id)))
+            .collect();
+        self.by_word.clear();
+        self.all = kept;
+        self.empty = 0;
+        Some(renumbered)
+    }
+}
+
+/// A number of 32 bits, to keep postings small.
+pub(super) fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

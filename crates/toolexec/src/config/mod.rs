@@ -19,6 +19,7 @@
 //! the line and what was expected. A missing variable only makes its own source unusable.
 
 mod check;
+mod connect;
 mod document;
 mod error;
 mod expand;
@@ -28,6 +29,7 @@ pub mod units;
 
 use std::path::{Path, PathBuf};
 
+pub use connect::Connected;
 pub use error::ConfigError;
 pub use expand::EXPANDED;
 pub use find::{CONFIG_VAR, FILE_NAME, Found, find};

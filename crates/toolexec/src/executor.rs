@@ -1,0 +1,223 @@
+//! The facade: search, describe, run, chain, stream.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use toolexec_core::backend::local::Local;
+use toolexec_core::index::{Hit, Index, ListQuery, NamespaceInfo, Page, SearchQuery, ToolSummary};
+use toolexec_core::run::{RunStream, Runner};
+use toolexec_core::tooldoc::{Detail, DocStore, ToolDoc, describe};
+use toolexec_core::{CallContext, Chain, ChainLimits, ChainOutcome, Error, Request, RunResult};
+
+use crate::builder::ExecutorBuilder;
+use crate::sources::{SourceStatus, Sources};
+
+/// Finds, describes, runs, chains and streams tools. Cheap to clone; clones share everything.
+///
+/// Sources are loaded when first needed: a call loads the sources of its tool's namespace, a
+/// search loads all. When the last clone is dropped, the processes and connections of the sources
+/// end; [`Executor::shutdown`] lets them end in peace.
+#[derive(Clone, Debug)]
+pub struct Executor {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    runner: Runner,
+    docs: DocStore,
+    sources: Sources,
+    chain_limits: ChainLimits,
+}
+
+impl Executor {
+    /// Starts an executor without tools.
+    pub fn builder() -> ExecutorBuilder {
+        ExecutorBuilder::new()
+    }
+
+    pub(crate) fn new(
+        runner: Runner,
+        docs: DocStore,
+        sources: Sources,
+        chain_limits: ChainLimits,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                runner,
+                docs,
+                sources,
+                chain_limits,
+            }),
+        }
+    }
+
+    /// Runs one tool.
+    ///
+    /// # Errors
+    /// See [`toolexec_core::ErrorKind`]. A tool's own failure is an `Ok` marked as error;
+    /// [`RunResult::into_value`] turns it into an `Err`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the call; effects the tool already had stand.
+    pub async fn run(&self, tool: &str, args: impl Into<Value>) -> Result<RunResult, Error> {
+        self.call(Request::new(tool, args)).await
+    }
+
+    /// Runs one tool, with a choice of backend, a deadline, cancellation or a caller.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the call; effects the tool already had stand.
+    pub async fn call(&self, request: Request) -> Result<RunResult, Error> {
+        self.shared.sources.load_for(&[request.tool()]).await?;
+        self.shared.runner.run(request).await
+    }
+
+    /// Runs a chain without a deadline of its own.
+    ///
+    /// # Errors
+    /// When the chain itself is wrong; nothing ran then. A failing step is in the outcome.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the calls that are running; later steps do not start.
+    pub async fn chain(&self, chain: impl Into<Chain>) -> Result<ChainOutcome, Error> {
+        self.chain_with(chain, &CallContext::new()).await
+    }
+
+    /// Runs a chain with a deadline, cancellation, a reader of events or a caller.
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the calls that are running; later steps do not start. To get
+    /// the report of what ran, cancel through the context's token instead.
+    pub async fn chain_with(
+        &self,
+        chain: impl Into<Chain>,
+        cx: &CallContext,
+    ) -> Result<ChainOutcome, Error> {
+        let chain = chain.into();
+        // A source that fails to load fails the steps that need it, not the chain.
+        let tools = chain.tools();
+        let _ = self.shared.sources.load_for(&tools).await;
+        self.shared
+            .runner
+            .chain(chain, &self.shared.chain_limits, cx)
+            .await
+    }
+
+    /// Runs one tool and yields what happens as it happens; ends with one `done` or `error`.
+    ///
+    /// Dropping the stream cancels the call.
+    pub fn stream(&self, request: Request) -> RunStream {
+        let executor = self.clone();
+        RunStream::new(request, move |request| async move {
+            executor.call(request).await
+        })
+    }
+
+    /// The best `limit` tools for a query in plain words.
+    ///
+    /// Waits for every source that can be loaded; [`Executor::sources`] tells which could not.
+    ///
+    /// # Cancel safety
+    /// Safe: a dropped search changes nothing.
+    pub async fn search(&self, text: &str, limit: usize) -> Result<Vec<Hit>, Error> {
+        let query = SearchQuery {
+            limit,
+            ..SearchQuery::new(text)
+        };
+        Ok(self.search_page(&query).await?.items)
+    }
+
+    /// One page of a search.
+    ///
+    /// # Cancel safety
+    /// Safe: a dropped search changes nothing.
+    pub async fn search_page(&self, query: &SearchQuery) -> Result<Page<Hit>, Error> {
+        self.shared.sources.load_all().await;
+        self.index().search(query)
+    }
+
+    /// One page of the tools there are, by id.
+    ///
+    /// # Cancel safety
+    /// Safe: a dropped call changes nothing.
+    pub async fn list(&self, query: &ListQuery) -> Result<Page<ToolSummary>, Error> {
+        self.shared.sources.load_all().await;
+        self.index().list(query)
+    }
+
+    /// The namespaces there are.
+    ///
+    /// # Cancel safety
+    /// Safe: a dropped call changes nothing.
+    pub async fn namespaces(&self) -> Vec<NamespaceInfo> {
+        self.shared.sources.load_all().await;
+        self.index().namespaces()
+    }
+
+    /// Describes a tool.
+    ///
+    /// # Errors
+    /// When there is no such tool, with the nearest names.
+    ///
+    /// # Cancel safety
+    /// Safe: a dropped call changes nothing.
+    pub async fn describe(&self, tool: &str, detail: Detail) -> Result<ToolDoc, Error> {
+        self.shared.sources.load_for(&[tool]).await?;
+        let entry = self.index().find(tool)?;
+        let key = entry.tool().id.key();
+        let doc = self.shared.docs.get(key);
+        Ok(describe(
+            &entry,
+            &self.index().versions(key),
+            doc.as_deref(),
+            detail,
+        ))
+    }
+
+    /// Adds local tools, or replaces them. They can be found, described and run at once.
+    ///
+    /// # Errors
+    /// When an id is not valid; nothing is added then.
+    pub fn register(&self, tools: &Local) -> Result<(), Error> {
+        self.index().register_all(tools.registrations()?);
+        Ok(())
+    }
+
+    /// Loads every source now and tells how it went.
+    ///
+    /// # Cancel safety
+    /// Sources that were loaded stay loaded.
+    pub async fn load(&self) -> Vec<SourceStatus> {
+        self.shared.sources.load_all().await;
+        self.sources()
+    }
+
+    /// What is known of each source.
+    pub fn sources(&self) -> Vec<SourceStatus> {
+        self.shared.sources.statuses()
+    }
+
+    /// The index, to add, remove and watch tools.
+    pub fn index(&self) -> &Index {
+        self.shared.runner.index()
+    }
+
+    /// The run path alone: the tools that are in the index now, without loading sources.
+    pub fn runner(&self) -> &Runner {
+        &self.shared.runner
+    }
+
+    /// The documents, to add notes and examples.
+    pub fn docs(&self) -> &DocStore {
+        &self.shared.docs
+    }
+
+    /// Ends the processes and connections of all sources. A later call starts them anew.
+    ///
+    /// # Cancel safety
+    /// What was not ended yet ends when the executor is dropped.
+    pub async fn shutdown(&self) {
+        self.shared.sources.shutdown().await;
+    }
+}

@@ -1,0 +1,22 @@
+//! The program inside a sandbox: language engines behind the wire of `toolexec-wire`.
+//!
+//! A [`Session`](session::serve) greets its host, runs the programs that the host sends and calls
+//! out through the [`Host`](host::Host) it hands to an [`Engine`](engine::Engine). Which engines
+//! there are is a matter of features: `javascript` (with TypeScript and script) and `python`.
+//!
+//! The same crate is a native program that speaks over its standard streams, and a module for
+//! `wasm32-wasip1` that speaks over two imports.
+
+#![expect(
+    clippy::unnecessary_box_returns,
+    reason = "a failure is an error type, and those are boxed"
+)]
+
+pub mod engine;
+pub mod host;
+#[cfg(feature = "javascript")]
+pub mod javascript;
+#[cfg(feature = "python")]
+pub mod python;
+pub mod session;
+pub mod stdio;

@@ -1,3 +1,7 @@
 //! The toolexec program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    toolexec_cli::main()
+}

@@ -1,0 +1,13 @@
+//! What each command does.
+
+pub(crate) mod chain;
+pub(crate) mod completions;
+pub(crate) mod describe;
+pub(crate) mod doctor;
+pub(crate) mod import;
+pub(crate) mod init;
+pub(crate) mod list;
+pub(crate) mod quickstart;
+pub(crate) mod run;
+pub(crate) mod schema;
+pub(crate) mod search;

@@ -1,0 +1,82 @@
+//! How the program ends: its exit codes, all of them.
+
+use std::process::ExitCode;
+
+use toolexec::{Error, ErrorKind};
+
+/// How the program ends. `docs/cli.md` has the same table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// It did what was asked.
+    Ok = 0,
+    /// The tool ran and reported an error of its own, or a step of a chain failed.
+    ToolError = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// There is no such tool, or its arguments do not fit.
+    InvalidInput = 3,
+    /// The call failed.
+    Failed = 4,
+    /// A limit was exceeded or a deadline passed.
+    Limit = 5,
+    /// A backend could not be reached or is not set up.
+    Unavailable = 6,
+    /// A fault of toolexec itself.
+    Internal = 70,
+    /// Interrupted (SIGINT).
+    Interrupted = 130,
+    /// Told to end (SIGTERM).
+    Terminated = 143,
+}
+
+impl Exit {
+    /// The exit code for an error.
+    pub(crate) fn of(error: &Error) -> Self {
+        Self::of_kind(error.kind())
+    }
+
+    fn of_kind(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Config => Self::Usage,
+            ErrorKind::InvalidId
+            | ErrorKind::NotFound
+            | ErrorKind::Ambiguous
+            | ErrorKind::InvalidInput => Self::InvalidInput,
+            ErrorKind::Timeout | ErrorKind::LimitExceeded => Self::Limit,
+            ErrorKind::Unavailable | ErrorKind::NoBackend | ErrorKind::Unsupported => {
+                Self::Unavailable
+            }
+            ErrorKind::Cancelled => Self::Interrupted,
+            ErrorKind::Internal => Self::Internal,
+            // Denied, InvalidOutput, Disabled, Backend, Panicked, Protocol, and kinds to come.
+            _ => Self::Failed,
+        }
+    }
+
+    /// The exit code for the stable name of an error, as a chain reports it.
+    pub(crate) fn of_code(code: &str) -> Self {
+        const KINDS: &[ErrorKind] = &[
+            ErrorKind::Config,
+            ErrorKind::InvalidId,
+            ErrorKind::NotFound,
+            ErrorKind::Ambiguous,
+            ErrorKind::InvalidInput,
+            ErrorKind::Timeout,
+            ErrorKind::LimitExceeded,
+            ErrorKind::Unavailable,
+            ErrorKind::NoBackend,
+            ErrorKind::Unsupported,
+            ErrorKind::Cancelled,
+            ErrorKind::Internal,
+        ];
+        let kind = KINDS.iter().find(|kind| kind.code() == code);
+        kind.map_or(Self::Failed, |&kind| Self::of_kind(kind))
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

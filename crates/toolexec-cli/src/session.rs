@@ -1,0 +1,140 @@
+//! What a command works with: the configuration and an executor over its sources.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use toolexec::config::{self, Config, Connected, Found};
+use toolexec::{CallContext, Executor};
+
+use crate::args::Global;
+use crate::builtin;
+use crate::diagnostics::Failure;
+use crate::printer::Printer;
+use crate::signals::interruptible;
+
+/// The configuration and an executor over its sources.
+pub(crate) struct Session {
+    pub(crate) executor: Executor,
+    pub(crate) config: Config,
+    /// How the configuration was found; `None` without one.
+    pub(crate) found: Option<Found>,
+    pub(crate) connected: Connected,
+    timeout: Option<Duration>,
+    cancel: CancellationToken,
+}
+
+impl Session {
+    /// Reads the configuration; no source is started or connected yet.
+    pub(crate) fn open(global: &Global, printer: &mut Printer) -> Result<Self, Failure> {
+        let found = config::find(global.config.as_deref())?;
+        let config = match &found {
+            Some(found) => Config::load(&found.file)?,
+            None => Config::default(),
+        };
+        if let Some(found) = found.as_ref().filter(|_| printer.is_verbose()) {
+            printer.say(&format!(
+                "configuration: {} ({})",
+                found.file.display(),
+                found.origin
+            ))?;
+        }
+        let connected = config.connect();
+        let mut builder = Executor::builder().settings(config.run_settings());
+        if config.sections.builtin.enabled != Some(false) {
+            for tools in builtin::all() {
+                builder = builder.local(tools);
+            }
+        }
+        for source in &connected.sources {
+            builder = builder.source(source.clone());
+        }
+        Ok(Self {
+            executor: builder.build()?,
+            config,
+            found,
+            connected,
+            timeout: global.timeout,
+            cancel: CancellationToken::new(),
+        })
+    }
+
+    /// Over an executor that was put together by hand, without a configuration.
+    pub(crate) fn over(executor: Executor) -> Self {
+        Self {
+            executor,
+            config: Config::default(),
+            found: None,
+            connected: Connected::default(),
+            timeout: None,
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    /// What travels with a call: the deadline of `--timeout` and the interrupt.
+    pub(crate) fn context(&self) -> CallContext {
+        let cx = CallContext::new().with_cancel(self.cancel.clone());
+        match self.timeout {
+            Some(timeout) => cx.with_timeout(timeout),
+            None => cx,
+        }
+    }
+
+    /// Runs calls; an interrupt cancels them through [`Session::context`].
+    pub(crate) async fn calls<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        interruptible(&self.cancel, work).await
+    }
+
+    /// Loads sources and looks things up, within `--timeout`. What is late or interrupted is
+    /// dropped.
+    pub(crate) async fn lookup<T>(
+        &self,
+        work: impl Future<Output = Result<T, toolexec::Error>>,
+    ) -> Result<T, Failure> {
+        let cancelled = || toolexec::Error::new(toolexec::ErrorKind::Cancelled, "interrupted");
+        let bounded = async {
+            tokio::select! {
+                outcome = work => outcome.map_err(Failure::from),
+                () = self.cancel.cancelled() => Err(cancelled().into()),
+                () = late(self.timeout) => Err(self.too_late().into()),
+            }
+        };
+        interruptible(&self.cancel, bounded).await
+    }
+
+    /// Where a new section would be written.
+    pub(crate) fn config_file(found: Option<Found>) -> PathBuf {
+        found.map_or_else(|| PathBuf::from(config::FILE_NAME), |found| found.file)
+    }
+
+    /// Ends what was started.
+    pub(crate) async fn close(&self) {
+        self.executor.shutdown().await;
+    }
+
+    fn too_late(&self) -> toolexec::Error {
+        let waiting: Vec<String> = self
+            .executor
+            .sources()
+            .into_iter()
+            .filter(|source| !source.loaded && source.error.is_none())
+            .map(|source| source.backend.to_string())
+            .collect();
+        let time = self.timeout.unwrap_or_default();
+        let error = toolexec::Error::new(
+            toolexec::ErrorKind::Timeout,
+            format!("{} did not answer within {time:?}", waiting.join(", ")),
+        );
+        error.with_hint("`toolexec doctor` shows what each source does")
+    }
+}
+
+async fn late(timeout: Option<Duration>) {
+    match timeout {
+        Some(timeout) => tokio::time::sleep(timeout).await,
+        None => std::future::pending().await,
+    }
+}

@@ -137,7 +137,8 @@ pub(crate) async fn manager(
                     client_id: client_id.clone(),
                     client_secret: client_secret.clone(),
                     scopes: scopes.clone(),
-                    resource: None,
+                    // The server that the token is for (RFC 8707).
+                    resource: Some(url.to_owned()),
                 })
                 .await?;
             Ok(state.into_authorization_manager())

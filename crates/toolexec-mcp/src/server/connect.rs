@@ -49,8 +49,9 @@ pub(crate) struct Connected {
 /// A start that failed.
 struct Failed {
     error: Error,
-    /// The program ended, or closed its output, during the handshake.
-    is_end: bool,
+    /// Speaking the old way may help: the server ended during the handshake, or said that it
+    /// speaks older revisions only.
+    is_maybe_old: bool,
 }
 
 impl Plan {
@@ -75,7 +76,9 @@ impl Plan {
         match self.try_one(protocol).await {
             // A server of before 2026-07-28 may take an unknown request before `initialize` for
             // a reason to give up.
-            Err(Failed { is_end: true, .. }) if protocol == Protocol::Auto => self
+            Err(Failed {
+                is_maybe_old: true, ..
+            }) if protocol == Protocol::Auto => self
                 .try_one(Protocol::Initialize)
                 .await
                 .map_err(|failed| failed.error),
@@ -87,8 +90,8 @@ impl Plan {
         match &self.config.transport {
             Transport::Stdio(stdio) => self.stdio(stdio, protocol).await,
             Transport::Http(http) => self.http(http, protocol).await.map_err(|error| Failed {
+                is_maybe_old: error.kind() == ErrorKind::Unsupported,
                 error,
-                is_end: false,
             }),
         }
     }
@@ -96,14 +99,14 @@ impl Plan {
     async fn stdio(&self, stdio: &StdioConfig, protocol: Protocol) -> Result<Connected, Failed> {
         let start = |error| Failed {
             error: error::spawn(&self.server, error),
-            is_end: false,
+            is_maybe_old: false,
         };
         let mut child = command(stdio).spawn().map_err(start)?;
         let (Some(input), Some(output)) = (child.take_stdin(), child.take_stdout()) else {
             let error = Error::new(ErrorKind::Internal, "a child without pipes");
             return Err(Failed {
                 error,
-                is_end: false,
+                is_maybe_old: false,
             });
         };
         let hub = self.hub();
@@ -140,9 +143,10 @@ impl Plan {
         ) || matches!(&error, ClientInitializeError::LegacyFallbackFailed { fallback, .. }
             if matches!(**fallback, ClientInitializeError::ConnectionClosed(_)));
         if !is_end {
+            let error = error::handshake(&self.server, error);
             return Failed {
-                error: error::handshake(&self.server, error),
-                is_end,
+                is_maybe_old: error.kind() == ErrorKind::Unsupported,
+                error,
             };
         }
         let wait = std::time::Duration::from_secs(1);
@@ -161,7 +165,10 @@ impl Plan {
             Some(stderr) => failure.with_source(StderrTail(stderr)),
             None => failure.with_source(error),
         };
-        Failed { error, is_end }
+        Failed {
+            error,
+            is_maybe_old: true,
+        }
     }
 
     async fn http(&self, http: &HttpConfig, protocol: Protocol) -> Result<Connected> {

@@ -92,6 +92,11 @@ impl Connection {
         !self.ended.token.is_cancelled() && !self.peer.is_transport_closed()
     }
 
+    /// Whether everything of it is gone.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.token.is_cancelled()
+    }
+
     /// Whether every request stands alone (revision 2026-07-28).
     pub(crate) fn is_stateless(&self) -> bool {
         !self.info.protocol_version.has_initialize()
@@ -126,16 +131,22 @@ impl Connection {
         }
     }
 
-    /// What notices the end; to be run until then.
-    pub(crate) fn watch(&self, watched: Watched) -> impl Future<Output = End> + Send + 'static {
-        let (stop, ended) = (self.stop.clone(), self.ended.clone());
+    /// What notices the end; to be run until then. `first` hears of it before anybody else.
+    pub(crate) fn watch(
+        &self,
+        watched: Watched,
+        first: impl FnOnce(&End) + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let (stop, end_of) = (self.stop.clone(), self.ended.end.clone());
+        // Also when the runtime that watches is dropped.
+        let ended = self.ended.token.clone().drop_guard();
         async move {
+            let _ended = ended;
             let end = watched.until_end(stop).await;
             tracing::debug!(what = end.what, "the connection to an MCP server ended");
+            first(&end);
             // Set by this task alone.
-            let _ = ended.end.set(end.clone());
-            ended.token.cancel();
-            end
+            let _ = end_of.set(end);
         }
     }
 }

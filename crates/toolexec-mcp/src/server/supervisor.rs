@@ -115,13 +115,18 @@ impl Supervisor {
 
     /// The connection; starts it when there is none.
     pub(crate) async fn connection(&self) -> Result<Arc<Connection>> {
-        let starting = match self.inner.look() {
-            Look::Connected(connection) => return Ok(connection),
-            Look::Resting(error) => return Err(error),
-            Look::Starting(starting) => starting,
-        };
-        let result = starting.result.clone().await;
-        result.map_err(|failure| failure.error(&self.inner.server))
+        loop {
+            match self.inner.look() {
+                Look::Connected(connection) => return Ok(connection),
+                Look::Resting(error) => return Err(error),
+                Look::Starting(starting) => {
+                    let result = starting.result.clone().await;
+                    return result.map_err(|failure| failure.error(&self.inner.server));
+                }
+                // Why it ends decides whether it rests: that is known in a moment.
+                Look::Ending(connection) => drop(connection.ended().await),
+            }
+        }
     }
 
     /// Gives up a connection that is of no use any more, such as one whose token expired.
@@ -170,6 +175,7 @@ impl Supervisor {
 /// What a caller finds.
 enum Look {
     Connected(Arc<Connection>),
+    Ending(Arc<Connection>),
     Starting(Starting),
     Resting(Error),
 }
@@ -180,6 +186,9 @@ impl Inner {
         match &state.phase {
             Phase::Connected(connection) if connection.is_open() => {
                 Look::Connected(connection.clone())
+            }
+            Phase::Connected(connection) if !connection.has_ended() => {
+                Look::Ending(connection.clone())
             }
             // Its runtime is gone and nobody is left to finish the start.
             Phase::Starting(starting) if !starting.is_orphaned() => {
@@ -262,15 +271,14 @@ impl Inner {
             // What it offers now may differ from what it offered before.
             hub.bump();
         }
-        let end = connection.watch(watched);
         // Neither keeps the other alive: dropping the supervisor ends the connection.
-        let (inner, watched) = (Arc::downgrade(self), Arc::downgrade(&connection));
-        tokio::spawn(async move {
-            let end = end.await;
+        let (inner, ended) = (Arc::downgrade(self), Arc::downgrade(&connection));
+        let note = move |end: &End| {
             if let Some(inner) = inner.upgrade() {
-                inner.ended(&watched, since, &hub.notices(), &end);
+                inner.ended(&ended, since, &hub.notices(), end);
             }
-        });
+        };
+        tokio::spawn(connection.watch(watched, note));
         connection
     }
 

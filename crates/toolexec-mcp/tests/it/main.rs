@@ -8,8 +8,11 @@
 
 mod calls;
 mod hostile;
+mod http;
 mod lifecycle;
 mod listing;
+mod oauth;
+mod real;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,12 +1,14 @@
 //! What travels with a call: deadline, cancellation, events, caller.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventSink, LogLevel};
 
 /// What travels with a call from its caller to its backend. Cheap to clone.
@@ -17,6 +19,16 @@ pub struct CallContext {
     events: Option<EventSink>,
     caller: Option<Arc<Caller>>,
     trace: Option<Arc<TraceContext>>,
+    budget: Option<Arc<CallBudget>>,
+}
+
+/// How many tools may run in a context, steps of chains included. Counted when a call starts,
+/// whatever becomes of it.
+#[derive(Debug)]
+pub struct CallBudget {
+    limit: Option<u64>,
+    used: AtomicU64,
+    refused: AtomicU64,
 }
 
 /// Who makes a call, as far as policies care.
@@ -35,6 +47,55 @@ pub struct TraceContext {
     pub traceparent: String,
     /// The `tracestate` header.
     pub tracestate: Option<String>,
+}
+
+impl CallBudget {
+    /// A budget of `limit` calls; `None` only counts.
+    pub fn new(limit: Option<u64>) -> Self {
+        Self {
+            limit,
+            used: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        }
+    }
+
+    /// How many calls there may be.
+    pub fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
+    /// How many calls started.
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// How many calls were refused because the budget was spent.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// How many calls are left.
+    pub fn left(&self) -> Option<u64> {
+        self.limit.map(|limit| limit.saturating_sub(self.used()))
+    }
+
+    fn spend(&self) -> Result<()> {
+        let limit = self.limit.unwrap_or(u64::MAX);
+        let spent = self
+            .used
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                (used < limit).then_some(used + 1)
+            });
+        if spent.is_ok() {
+            return Ok(());
+        }
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        Err(Error::new(
+            ErrorKind::LimitExceeded,
+            format!("the budget of {limit} tool calls is spent"),
+        )
+        .with_retryable(false))
+    }
 }
 
 impl CallContext {
@@ -85,6 +146,21 @@ impl CallContext {
     pub fn with_trace(mut self, trace: Arc<TraceContext>) -> Self {
         self.trace = Some(trace);
         self
+    }
+
+    /// Counts every call against `budget`.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Arc<CallBudget>) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
+    /// Counts one call.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LimitExceeded`] when the budget is spent.
+    pub(crate) fn spend_call(&self) -> Result<()> {
+        self.budget.as_ref().map_or(Ok(()), |budget| budget.spend())
     }
 
     /// When the call must have ended.

@@ -68,6 +68,8 @@ pub enum ErrorKind {
     Protocol,
     /// What was asked for is not built in or not supported by the peer. Nothing ran.
     Unsupported,
+    /// No sandbox that the profile allows can run the program here. Nothing ran.
+    SandboxUnavailable,
     /// The configuration is wrong. Nothing ran.
     Config,
     /// A broken invariant of ours.
@@ -94,6 +96,7 @@ impl ErrorKind {
             Self::LimitExceeded => "limit_exceeded",
             Self::Protocol => "protocol_error",
             Self::Unsupported => "unsupported",
+            Self::SandboxUnavailable => "sandbox_unavailable",
             Self::Config => "config",
             Self::Internal => "internal",
         }

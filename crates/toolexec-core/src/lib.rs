@@ -7,17 +7,21 @@
 //! - [`index`] and [`tooldoc`]: finding and describing tools.
 //! - [`run`]: resolve, authorize, validate, dispatch, normalize, validate.
 //! - [`chain`]: several calls, one feeding the next.
+//! - [`code`]: programs that call tools; [`sandbox`]: where they run; [`gateway`]: what they reach.
 //! - [`backend`]: where a tool runs, and [`backend::local`] for Rust functions.
 
 pub mod backend;
 pub mod chain;
+pub mod code;
 pub mod content;
 pub mod context;
 pub mod error;
 pub mod event;
+pub mod gateway;
 pub mod id;
 pub mod index;
 pub mod run;
+pub mod sandbox;
 pub mod schema;
 pub mod source;
 pub mod tool;

@@ -9,6 +9,7 @@
 mod authorize;
 mod dispatch;
 mod limits;
+mod loader;
 mod normalize;
 mod request;
 mod resolve;
@@ -19,11 +20,12 @@ mod validate;
 
 use std::sync::Arc;
 
-use crate::error::Result;
-use crate::index::Index;
+use crate::error::{ErrorKind, Result, Stage};
+use crate::index::{Entry, Index};
 
 pub use authorize::{AllowAll, Decision, Policy, PolicyRequest};
 pub use limits::ValueLimits;
+pub use loader::Loader;
 pub use request::{BackendChoice, Request};
 pub use result::RunResult;
 pub(crate) use result::as_millis;
@@ -40,6 +42,7 @@ struct Shared {
     index: Index,
     settings: RunSettings,
     policy: Arc<dyn Policy>,
+    loader: Option<Arc<dyn Loader>>,
 }
 
 impl Runner {
@@ -50,12 +53,42 @@ impl Runner {
 
     /// A runner with these settings and this policy.
     pub fn with(index: Index, settings: RunSettings, policy: Arc<dyn Policy>) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                index,
-                settings,
-                policy,
-            }),
+        Self { shared: Arc::new(Shared { index, settings, policy, loader: None }) }
+    }
+
+    /// The same runner, which asks `loader` for tools that the index does not have.
+    #[must_use]
+    pub fn with_loader(self, loader: Arc<dyn Loader>) -> Self {
+        let Shared { index, settings, policy, .. } = &*self.shared;
+        let (index, settings, policy) = (index.clone(), settings.clone(), policy.clone());
+        Self { shared: Arc::new(Shared { index, settings, policy, loader: Some(loader) }) }
+    }
+
+    /// Puts everything into the index that the loader can load.
+    ///
+    /// # Cancel safety
+    /// What was loaded stays.
+    pub async fn load_all(&self) {
+        if let Some(loader) = &self.shared.loader {
+            loader.load_all().await;
+        }
+    }
+
+    /// Finds the tool that a caller names, and loads it first where needed.
+    ///
+    /// # Errors
+    /// As [`Index::find`], or why the tool cannot be loaded.
+    ///
+    /// # Cancel safety
+    /// What was loaded stays.
+    pub async fn find(&self, tool: &str) -> Result<Arc<Entry>> {
+        let index = &self.shared.index;
+        match (index.find(tool), &self.shared.loader) {
+            (Err(error), Some(loader)) if error.kind() == ErrorKind::NotFound => {
+                loader.load(tool).await.map_err(|error| error.for_tool(tool).at(Stage::Resolve))?;
+                index.find(tool)
+            }
+            (found, _) => found,
         }
     }
 
@@ -81,8 +114,13 @@ impl Runner {
         let shared = &*self.shared;
         let settings = &shared.settings;
         let started = std::time::Instant::now();
+        let entry = dispatch::within(&request.cx, self.find(request.tool())).await?;
         request
-            .resolve(&shared.index, settings)?
+            .cx
+            .spend_call()
+            .map_err(|error| error.for_tool(&request.tool))?;
+        request
+            .resolve(&entry, settings)?
             .authorize(&*shared.policy)?
             .validate(settings)?
             .dispatch(settings)

@@ -7,6 +7,7 @@
 )]
 
 mod chain;
+mod code;
 mod fixture;
 mod index;
 mod run;

@@ -1,6 +1,7 @@
 //! Programs that misbehave on purpose.
 
 pub mod mcp;
+pub mod sandbox;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,0 +1,220 @@
+//! Running programs.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::event::{CodeStream, Sink};
+use super::failure::Problem;
+use super::outcome::Outcome;
+use super::session::CodeSession;
+use super::submission::Submission;
+use crate::chain::ChainLimits;
+use crate::context::CallContext;
+use crate::error::Result;
+use crate::gateway::{Direct, Gateway};
+use crate::run::Runner;
+use crate::sandbox::{Language, Limits, Profile, Sandboxes, SessionSpec};
+use crate::tooldoc::DocStore;
+
+/// Runs programs that call tools. Cheap to clone.
+#[derive(Clone)]
+pub struct CodeExecutor {
+    pub(super) settings: Arc<Settings>,
+}
+
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) gateway: Arc<dyn Gateway>,
+    pub(super) sandboxes: Sandboxes,
+    pub(super) defaults: Limits,
+    pub(super) maximum: Limits,
+    pub(super) profile: Profile,
+    pub(super) chain_limits: ChainLimits,
+}
+
+/// Builds a [`CodeExecutor`]; every setter takes and returns the builder.
+#[must_use]
+pub struct CodeExecutorBuilder(Settings);
+
+impl CodeExecutor {
+    /// Starts an executor whose programs reach the tools of `runner`, with the docs in `docs`.
+    pub fn builder(
+        runner: Runner,
+        docs: Arc<DocStore>,
+        sandboxes: Sandboxes,
+    ) -> CodeExecutorBuilder {
+        Self::with_gateway(Arc::new(Direct::new(runner, docs)), sandboxes)
+    }
+
+    /// Starts an executor whose programs reach the tools through `gateway`.
+    pub fn with_gateway(gateway: Arc<dyn Gateway>, sandboxes: Sandboxes) -> CodeExecutorBuilder {
+        CodeExecutorBuilder(Settings {
+            gateway,
+            sandboxes,
+            defaults: Limits::standard(),
+            maximum: Limits::default(),
+            profile: Profile::default(),
+            chain_limits: ChainLimits::default(),
+        })
+    }
+
+    /// Runs a program.
+    ///
+    /// A program's own failure, an exceeded limit and a lost sandbox are in the outcome, with
+    /// everything that is known besides. `Err` means that nothing was run.
+    ///
+    /// # Errors
+    /// When the submission is wrong, asks for more than the configured maximum, or no sandbox is
+    /// available that its profile allows.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the guest and the calls that are running. To get the outcome of
+    /// what ran, cancel through the context's token instead.
+    pub async fn execute(&self, submission: Submission, cx: &CallContext) -> Result<Outcome> {
+        self.run(submission, cx, &None).await
+    }
+
+    /// Runs a program and yields what happens as it happens.
+    ///
+    /// Nothing runs until the stream is polled; dropping it ends the program.
+    pub fn stream(&self, submission: Submission, cx: CallContext) -> CodeStream {
+        let executor = self.clone();
+        CodeStream::new(move |events| async move { executor.run(submission, &cx, &events).await })
+    }
+
+    /// Checks a program without running it: its syntax, the tools it names and their arguments.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the guest; nothing ran.
+    pub async fn check(&self, submission: Submission, cx: &CallContext) -> Result<Vec<Problem>> {
+        let mut session = self.start(&submission, false).await?;
+        session.check(submission, cx).await
+    }
+
+    /// Opens a session whose variables stay from one program to the next.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the guest that was being started.
+    pub async fn open(
+        &self,
+        language: Language,
+        limits: Limits,
+        profile: Option<Profile>,
+    ) -> Result<CodeSession> {
+        let mut submission = Submission::new(language, "").limits(limits);
+        submission.profile = profile;
+        self.start(&submission, true).await
+    }
+
+    /// The sandboxes it uses.
+    pub fn sandboxes(&self) -> &Sandboxes {
+        &self.settings.sandboxes
+    }
+
+    async fn run(
+        &self,
+        submission: Submission,
+        cx: &CallContext,
+        events: &Sink,
+    ) -> Result<Outcome> {
+        submission.validate()?;
+        let mut session = self.start(&submission, false).await?;
+        session.run(submission, cx, events).await
+    }
+
+    async fn start(&self, submission: &Submission, keep: bool) -> Result<CodeSession> {
+        let settings = &*self.settings;
+        let limits = submission.limits.or(settings.defaults);
+        limits.check(&settings.maximum)?;
+        // What nobody asked for is still no more than the maximum.
+        let limits = limits.or(settings.maximum);
+        let profile = submission.profile.unwrap_or(settings.profile);
+        let language = submission.language;
+        let sandbox = settings
+            .sandboxes
+            .choose(profile, language, &limits)
+            .await?;
+        let guest = sandbox.start(SessionSpec { language, limits }).await?;
+        let name = sandbox.name().to_owned();
+        Ok(CodeSession::new(
+            self.clone(),
+            guest,
+            name,
+            language,
+            limits,
+            profile,
+            keep,
+        ))
+    }
+}
+
+impl CodeExecutorBuilder {
+    /// Sets how long a program itself may run that does not say; waiting for tools is not counted.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.0.defaults.run_time = Some(timeout);
+        self
+    }
+
+    /// Sets how many tools a program may call that does not say.
+    pub fn max_tool_calls(mut self, calls: u64) -> Self {
+        self.0.defaults.tool_calls = Some(calls);
+        self
+    }
+
+    /// Sets what a program may use that does not say; [`Limits::standard`] otherwise.
+    pub fn defaults(mut self, limits: Limits) -> Self {
+        self.0.defaults = limits;
+        self
+    }
+
+    /// Sets the most that a program may ask for. More is refused, not lowered.
+    pub fn maximum(mut self, limits: Limits) -> Self {
+        self.0.maximum = limits;
+        self
+    }
+
+    /// Sets the profile of programs that do not say; [`Profile::Standard`] otherwise.
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.0.profile = profile;
+        self
+    }
+
+    /// Sets the caps on chains; the steps are a limit of the program.
+    pub fn chain_limits(mut self, limits: ChainLimits) -> Self {
+        self.0.chain_limits = limits;
+        self
+    }
+
+    /// Makes the executor.
+    pub fn build(self) -> CodeExecutor {
+        CodeExecutor {
+            settings: Arc::new(self.0),
+        }
+    }
+}
+
+impl fmt::Debug for CodeExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CodeExecutor")
+            .field("sandboxes", &self.settings.sandboxes)
+            .field("defaults", &self.settings.defaults)
+            .field("maximum", &self.settings.maximum)
+            .field("profile", &self.settings.profile)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for CodeExecutorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CodeExecutorBuilder")
+            .field(&self.0.defaults)
+            .finish()
+    }
+}

@@ -1,0 +1,31 @@
+//! Programs that call tools.
+//!
+//! ```text
+//! Submission → profile → sandbox → session
+//!              loop: print → transcript | call → budget → gateway → answer | done → Outcome
+//! ```
+//!
+//! One loop serves every sandbox: what a guest says is counted, capped and answered here, and
+//! nothing of it is trusted.
+
+mod answer;
+mod calls;
+mod clock;
+mod event;
+mod executor;
+mod failure;
+mod link;
+mod outcome;
+mod program;
+mod record;
+mod session;
+mod submission;
+mod transcript;
+
+pub use event::{CodeEvent, CodeStream};
+pub use executor::{CodeExecutor, CodeExecutorBuilder};
+pub use failure::{CodeError, CodeErrorKind, Excess, Problem};
+pub use outcome::{LogLine, Outcome, Usage};
+pub use record::{CallOp, CallRecord, Omitted};
+pub use session::CodeSession;
+pub use submission::Submission;

@@ -1,0 +1,77 @@
+//! A program as its author hands it in.
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::sandbox::{Language, Limits, Profile};
+
+/// The largest program, in bytes.
+const MAX_SOURCE: usize = 1 << 20;
+
+/// A program as its author hands it in.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct Submission {
+    /// Its language.
+    pub language: Language,
+    /// Its text.
+    pub source: String,
+    /// Values it finds as global variables.
+    pub inputs: Map<String, Value>,
+    /// What it may use; where nothing is said, the executor's defaults hold.
+    pub limits: Limits,
+    /// How much isolation it needs; the executor's default when nothing is said.
+    pub profile: Option<Profile>,
+    /// Whether it is checked as a whole before it runs. Default: yes.
+    pub check: bool,
+}
+
+impl Submission {
+    /// A program without inputs and limits of its own.
+    pub fn new(language: Language, source: impl Into<String>) -> Self {
+        Self {
+            language,
+            source: source.into(),
+            inputs: Map::new(),
+            limits: Limits::default(),
+            profile: None,
+            check: true,
+        }
+    }
+
+    /// Sets a global variable.
+    pub fn input(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.inputs.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets what it may use.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets how much isolation it needs.
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = Some(profile);
+        self
+    }
+
+    /// Says whether it is checked as a whole before it runs.
+    pub fn check(mut self, check: bool) -> Self {
+        self.check = check;
+        self
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        if self.source.len() > MAX_SOURCE {
+            let message = format!(
+                "the program has {} bytes; at most {MAX_SOURCE} are allowed",
+                self.source.len()
+            );
+            return Err(Error::new(ErrorKind::InvalidInput, message)
+                .with_hint("pass data as inputs, or get it from a tool"));
+        }
+        Ok(())
+    }
+}

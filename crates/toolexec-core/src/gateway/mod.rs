@@ -1,0 +1,54 @@
+//! What a program reaches of the tools, and the one way to it.
+
+mod direct;
+
+use futures_util::future::BoxFuture;
+
+pub use direct::Direct;
+
+use crate::chain::{Chain, ChainLimits, ChainOutcome};
+use crate::context::CallContext;
+use crate::error::Result;
+use crate::index::{Hit, Index, NamespaceInfo};
+use crate::run::{Request, RunResult};
+use crate::tooldoc::{Detail, Example, ToolDoc};
+
+/// What a program reaches of the tools.
+///
+/// An implementation must
+///
+/// 1. take every call through the run path, with the context it was given: policy, validation,
+///    budget and deadline are the same as for any other caller;
+/// 2. be callable from many tasks at once;
+/// 3. stop what it started when a returned future is dropped.
+pub trait Gateway: Send + Sync + 'static {
+    /// The tools that are known now; programs are checked against them before they run.
+    fn index(&self) -> &Index;
+
+    /// Sees to it that these tools are in the index, where they can be. What cannot be loaded is
+    /// an error of the call, not of this.
+    fn load(&self, tools: Vec<String>) -> BoxFuture<'_, ()>;
+
+    /// Runs a tool.
+    fn run(&self, request: Request) -> BoxFuture<'_, Result<RunResult>>;
+
+    /// Runs a chain.
+    fn chain(
+        &self,
+        chain: Chain,
+        limits: ChainLimits,
+        cx: CallContext,
+    ) -> BoxFuture<'_, Result<ChainOutcome>>;
+
+    /// Finds tools.
+    fn search(&self, text: String, limit: usize) -> BoxFuture<'_, Result<Vec<Hit>>>;
+
+    /// Describes a tool.
+    fn describe(&self, tool: String, detail: Detail) -> BoxFuture<'_, Result<ToolDoc>>;
+
+    /// The examples of a tool.
+    fn examples(&self, tool: String) -> BoxFuture<'_, Result<Vec<Example>>>;
+
+    /// The namespaces.
+    fn namespaces(&self) -> BoxFuture<'_, Result<Vec<NamespaceInfo>>>;
+}

@@ -126,8 +126,9 @@ impl ExecutorBuilder {
         for (id, handler) in &self.handlers {
             self.index.register(bind(&self.index, id, handler)?);
         }
-        let runner = Runner::with(self.index.clone(), self.settings, self.policy);
-        let sources = Sources::new(self.index, self.sources);
+        let sources = Arc::new(Sources::new(self.index.clone(), self.sources));
+        let runner =
+            Runner::with(self.index, self.settings, self.policy).with_loader(sources.clone());
         Ok(Executor::new(runner, self.docs, sources, self.chain_limits))
     }
 }

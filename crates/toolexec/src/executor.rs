@@ -26,7 +26,7 @@ pub struct Executor {
 struct Shared {
     runner: Runner,
     docs: DocStore,
-    sources: Sources,
+    sources: Arc<Sources>,
     chain_limits: ChainLimits,
 }
 
@@ -39,7 +39,7 @@ impl Executor {
     pub(crate) fn new(
         runner: Runner,
         docs: DocStore,
-        sources: Sources,
+        sources: Arc<Sources>,
         chain_limits: ChainLimits,
     ) -> Self {
         Self {
@@ -69,7 +69,6 @@ impl Executor {
     /// # Cancel safety
     /// Dropping the future cancels the call; effects the tool already had stand.
     pub async fn call(&self, request: Request) -> Result<RunResult, Error> {
-        self.shared.sources.load_for(&[request.tool()]).await?;
         self.shared.runner.run(request).await
     }
 
@@ -94,13 +93,9 @@ impl Executor {
         chain: impl Into<Chain>,
         cx: &CallContext,
     ) -> Result<ChainOutcome, Error> {
-        let chain = chain.into();
-        // A source that fails to load fails the steps that need it, not the chain.
-        let tools = chain.tools();
-        let _ = self.shared.sources.load_for(&tools).await;
         self.shared
             .runner
-            .chain(chain, &self.shared.chain_limits, cx)
+            .chain(chain.into(), &self.shared.chain_limits, cx)
             .await
     }
 
@@ -133,7 +128,7 @@ impl Executor {
     /// # Cancel safety
     /// Safe: a dropped search changes nothing.
     pub async fn search_page(&self, query: &SearchQuery) -> Result<Page<Hit>, Error> {
-        self.shared.sources.load_all().await;
+        self.shared.runner.load_all().await;
         self.index().search(query)
     }
 
@@ -142,7 +137,7 @@ impl Executor {
     /// # Cancel safety
     /// Safe: a dropped call changes nothing.
     pub async fn list(&self, query: &ListQuery) -> Result<Page<ToolSummary>, Error> {
-        self.shared.sources.load_all().await;
+        self.shared.runner.load_all().await;
         self.index().list(query)
     }
 
@@ -151,7 +146,7 @@ impl Executor {
     /// # Cancel safety
     /// Safe: a dropped call changes nothing.
     pub async fn namespaces(&self) -> Vec<NamespaceInfo> {
-        self.shared.sources.load_all().await;
+        self.shared.runner.load_all().await;
         self.index().namespaces()
     }
 
@@ -163,8 +158,7 @@ impl Executor {
     /// # Cancel safety
     /// Safe: a dropped call changes nothing.
     pub async fn describe(&self, tool: &str, detail: Detail) -> Result<ToolDoc, Error> {
-        self.shared.sources.load_for(&[tool]).await?;
-        let entry = self.index().find(tool)?;
+        let entry = self.shared.runner.find(tool).await?;
         let key = entry.tool().id.key();
         let doc = self.shared.docs.get(key);
         Ok(describe(
@@ -189,7 +183,7 @@ impl Executor {
     /// # Cancel safety
     /// Sources that were loaded stay loaded.
     pub async fn load(&self) -> Vec<SourceStatus> {
-        self.shared.sources.load_all().await;
+        self.shared.runner.load_all().await;
         self.sources()
     }
 
@@ -203,7 +197,7 @@ impl Executor {
         self.shared.runner.index()
     }
 
-    /// The run path alone: the tools that are in the index now, without loading sources.
+    /// The run path alone, for what is built beside the facade. It loads sources too.
     pub fn runner(&self) -> &Runner {
         &self.shared.runner
     }

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use toolexec_core::error::ErrorReport;
 use toolexec_core::index::Index;
+use toolexec_core::run::Loader;
 use toolexec_core::{BackendRef, Error, Listing, Source};
 
 /// The sources of an executor.
@@ -82,39 +84,6 @@ impl Sources {
         }
     }
 
-    /// Loads every source that is not loaded, all at the same time.
-    pub(crate) async fn load_all(&self) {
-        if self.pending.load(Ordering::Acquire) > 0 {
-            join_all(self.slots.iter().map(|slot| self.load(slot))).await;
-        }
-    }
-
-    /// Loads what the tools named by `references` need. A reference without a namespace may mean
-    /// a tool of any source.
-    ///
-    /// # Errors
-    /// When a source of one of the namespaces cannot be loaded and no other source has it.
-    pub(crate) async fn load_for(&self, references: &[&str]) -> Result<(), Error> {
-        if self.pending.load(Ordering::Acquire) == 0 {
-            return Ok(());
-        }
-        let namespaces: Vec<Option<&str>> = references
-            .iter()
-            .filter(|reference| self.index.find(reference).is_err())
-            .map(|reference| reference.split_once(':').map(|(namespace, _)| namespace))
-            .collect();
-        let wanted = |slot: &&Arc<Slot>| {
-            namespaces
-                .iter()
-                .any(|namespace| namespace.is_none_or(|name| name == slot.source.namespace()))
-        };
-        join_all(self.slots.iter().filter(wanted).map(|slot| self.load(slot))).await;
-        for namespace in namespaces.into_iter().flatten() {
-            self.check(namespace)?;
-        }
-        Ok(())
-    }
-
     pub(crate) fn statuses(&self) -> Vec<SourceStatus> {
         self.slots.iter().map(|slot| slot.report()).collect()
     }
@@ -124,7 +93,7 @@ impl Sources {
         join_all(self.slots.iter().map(|slot| slot.source.shutdown())).await;
     }
 
-    async fn load(&self, slot: &Arc<Slot>) {
+    async fn load_slot(&self, slot: &Arc<Slot>) {
         let _turn = slot.loading.lock().await;
         if slot.status().state == State::Loaded {
             return;
@@ -159,6 +128,41 @@ impl Sources {
             Some(error) => Err(again(error)),
             None => Ok(()),
         }
+    }
+}
+
+impl Loader for Sources {
+    /// Loads the sources of the tool's namespace; a name without a namespace may be a tool of
+    /// any source.
+    fn load<'a>(&'a self, tool: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        async move {
+            if self.pending.load(Ordering::Acquire) == 0 {
+                return Ok(());
+            }
+            let Some((namespace, _)) = tool.split_once(':') else {
+                self.load_all().await;
+                return Ok(());
+            };
+            let of_it = |slot: &&Arc<Slot>| slot.source.namespace() == namespace;
+            join_all(
+                self.slots
+                    .iter()
+                    .filter(of_it)
+                    .map(|slot| self.load_slot(slot)),
+            )
+            .await;
+            self.check(namespace)
+        }
+        .boxed()
+    }
+
+    fn load_all(&self) -> BoxFuture<'_, ()> {
+        async move {
+            if self.pending.load(Ordering::Acquire) > 0 {
+                join_all(self.slots.iter().map(|slot| self.load_slot(slot))).await;
+            }
+        }
+        .boxed()
     }
 }
 

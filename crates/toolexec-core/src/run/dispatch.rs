@@ -1,6 +1,7 @@
 //! Calling the backend: deadline, cancellation, panics, fail-over.
 
 use std::any::Any;
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -96,13 +97,21 @@ async fn attempt(binding: &Binding, args: Args, cx: &CallContext) -> Result<RawO
     // The backend is called inside the future, so that a panic on the way is caught too. Nothing
     // of ours is shared with it that a panic could leave half changed.
     let work = AssertUnwindSafe(async { binding.backend().call(call, cx).await }).catch_unwind();
-    let outcome = tokio::select! {
+    let work = async { work.await.unwrap_or_else(|panic| Err(panicked(&*panic))) };
+    within(cx, work).await.map_err(place)
+}
+
+/// What `work` answers, unless the call is cancelled or its deadline passes before.
+pub(super) async fn within<T>(
+    cx: &CallContext,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    tokio::select! {
         biased;
-        outcome = work => outcome.unwrap_or_else(|panic| Err(panicked(&*panic))),
+        outcome = work => outcome,
         () = cx.cancelled() => Err(cancelled()),
         () = deadline(cx) => Err(timed_out()),
-    };
-    outcome.map_err(place)
+    }
 }
 
 async fn deadline(cx: &CallContext) {

@@ -9,7 +9,7 @@ use super::settings::RunSettings;
 use crate::backend::BackendKind;
 use crate::context::CallContext;
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::index::{Binding, Entry, Index};
+use crate::index::{Binding, Entry};
 use crate::tool::Args;
 
 /// A call whose tool was found.
@@ -23,14 +23,13 @@ pub(super) struct Resolved {
 }
 
 impl Request {
-    pub(super) fn resolve(self, index: &Index, settings: &RunSettings) -> Result<Resolved> {
-        let entry = index.find(&self.tool)?;
+    pub(super) fn resolve(self, entry: &Entry, settings: &RunSettings) -> Result<Resolved> {
         let args = match self.args {
             Value::Object(args) => args,
             Value::Null => Args::new(),
-            other => return Err(not_an_object(&entry, &other)),
+            other => return Err(not_an_object(entry, &other)),
         };
-        let (first, others) = candidates(&entry, &self.backend, settings)?;
+        let (first, others) = candidates(entry, &self.backend, settings)?;
         Ok(Resolved {
             first,
             others,

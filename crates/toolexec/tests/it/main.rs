@@ -1,0 +1,7 @@
+//! The facade over sources that behave and sources that do not.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod executor;
+mod fixture;
+mod sources;

@@ -53,15 +53,34 @@ impl Runner {
 
     /// A runner with these settings and this policy.
     pub fn with(index: Index, settings: RunSettings, policy: Arc<dyn Policy>) -> Self {
-        Self { shared: Arc::new(Shared { index, settings, policy, loader: None }) }
+        Self {
+            shared: Arc::new(Shared {
+                index,
+                settings,
+                policy,
+                loader: None,
+            }),
+        }
     }
 
     /// The same runner, which asks `loader` for tools that the index does not have.
     #[must_use]
     pub fn with_loader(self, loader: Arc<dyn Loader>) -> Self {
-        let Shared { index, settings, policy, .. } = &*self.shared;
+        let Shared {
+            index,
+            settings,
+            policy,
+            ..
+        } = &*self.shared;
         let (index, settings, policy) = (index.clone(), settings.clone(), policy.clone());
-        Self { shared: Arc::new(Shared { index, settings, policy, loader: Some(loader) }) }
+        Self {
+            shared: Arc::new(Shared {
+                index,
+                settings,
+                policy,
+                loader: Some(loader),
+            }),
+        }
     }
 
     /// Puts everything into the index that the loader can load.
@@ -85,7 +104,10 @@ impl Runner {
         let index = &self.shared.index;
         match (index.find(tool), &self.shared.loader) {
             (Err(error), Some(loader)) if error.kind() == ErrorKind::NotFound => {
-                loader.load(tool).await.map_err(|error| error.for_tool(tool).at(Stage::Resolve))?;
+                loader
+                    .load(tool)
+                    .await
+                    .map_err(|error| error.for_tool(tool).at(Stage::Resolve))?;
                 index.find(tool)
             }
             (found, _) => found,

@@ -61,7 +61,10 @@ impl Schema {
             return Ok(());
         }
         let errors = self.validator.iter_errors(value).take(MAX_VIOLATIONS);
-        Err(errors.map(|error| Violation::of(&error)).collect())
+        let mut violations: Vec<Violation> = errors.map(|error| Violation::of(&error)).collect();
+        // The validator's own order follows the schema's keywords, which means nothing to readers.
+        violations.sort_by(|a, b| a.path.cmp(&b.path));
+        Err(violations)
     }
 }
 

@@ -1,13 +1,16 @@
 //! Tools that are not Rust functions and not MCP servers: HTTP APIs and command-line programs.
 //!
 //! - [`openapi`]: the operations of an `OpenAPI` 3.0/3.1 or Swagger 2.0 document as tools.
+//! - [`command`]: programs as tools, their arguments filled in by templates.
 //!
 //! Everything offered here implements [`Source`](toolexec_core::Source) (which tools are there)
-//! and [`Backend`](toolexec_core::Backend) (run one). This crate reads no file and no environment
-//! variable: documents, secrets and settings are handed to it.
+//! and [`Backend`](toolexec_core::Backend) (run one). This crate reads no file: documents, secrets and
+//! settings are handed to it.
 
+pub mod command;
 pub mod openapi;
 pub mod secret;
 
+pub use command::{CommandTool, Commands};
 pub use openapi::{ApiConfig, OpenApi};
 pub use secret::Secret;

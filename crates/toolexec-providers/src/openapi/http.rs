@@ -224,24 +224,33 @@ fn reason(error: &reqwest::Error) -> &'static str {
     if error.is_dns() {
         return "its host name is not known";
     }
+    if find::<rustls::Error>(error).is_some() {
+        return "no secure connection could be made";
+    }
     match find::<std::io::Error>(error).map(std::io::Error::kind) {
         Some(Io::ConnectionRefused) => "the connection was refused",
         Some(Io::HostUnreachable | Io::NetworkUnreachable) => "there is no way to its network",
-        Some(Io::InvalidData | Io::UnexpectedEof | Io::ConnectionReset) => {
-            "no secure connection could be made"
-        }
         _ => "no connection could be made",
     }
 }
 
 /// The first cause of a type.
-fn find<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
+pub(super) fn find<'e, E: StdError + 'static>(
+    error: &'e (dyn StdError + 'static),
+) -> Option<&'e E> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<E>() {
             return Some(found);
         }
-        next = error.source();
+        // The source of an I/O error is that of what it wraps; the wrapped one would be skipped.
+        let wrapped = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(|error| error.get_ref());
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
     }
     None
 }

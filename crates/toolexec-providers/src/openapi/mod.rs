@@ -25,6 +25,7 @@ mod build;
 mod config;
 mod document;
 mod egress;
+mod failure;
 mod http;
 mod load;
 mod media;

@@ -1,17 +1,17 @@
 //! What an answer says.
 
-use std::fmt::Write as _;
-use std::time::Duration;
+use std::io::ErrorKind as Io;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Map, Value, json};
-use toolexec_core::backend::{RawContent, ToolFailure};
+use toolexec_core::backend::RawContent;
 use toolexec_core::{Content, Error, ErrorKind, RawOutput};
 
-use super::http::Reply;
+use super::failure::failure;
+use super::http::{Reply, find};
 use super::media::{essence, is_json};
 
 /// Headers of a success that say something about its value.
@@ -30,23 +30,6 @@ const SUCCESS_HEADERS: [&str; 13] = [
     "deprecation",
     "sunset",
 ];
-/// Headers of a failure that say what to do.
-const FAILURE_HEADERS: [&str; 12] = [
-    "retry-after",
-    "location",
-    "www-authenticate",
-    "allow",
-    "x-request-id",
-    "request-id",
-    "x-correlation-id",
-    "x-ratelimit-limit",
-    "x-ratelimit-remaining",
-    "x-ratelimit-reset",
-    "ratelimit",
-    "ratelimit-reset",
-];
-/// The longest part of a text answer that goes into a failure's message, in characters.
-const MAX_MESSAGE: usize = 500;
 
 /// What of an answer is known before its body.
 #[derive(Debug)]
@@ -77,7 +60,7 @@ impl Head {
         self.status.is_success() || self.status == StatusCode::NOT_MODIFIED
     }
 
-    fn listed(&self, names: &[&str]) -> Map<String, Value> {
+    pub(super) fn listed(&self, names: &[&str]) -> Map<String, Value> {
         let found = names.iter().filter_map(|name| {
             let value = self.headers.get(*name)?;
             let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -112,7 +95,8 @@ pub(super) fn too_large(api: &str, max_bytes: usize) -> Error {
 }
 
 pub(super) fn broken(api: &str, error: reqwest::Error) -> Error {
-    let message = if error.is_decode() {
+    let cause = find::<std::io::Error>(&error).map(std::io::Error::kind);
+    let message = if matches!(cause, Some(Io::InvalidData | Io::InvalidInput)) {
         format!("the answer of API {api} is not compressed as it says")
     } else {
         format!("the answer of API {api} broke off before its end")
@@ -196,13 +180,12 @@ fn headers_of(head: &Head) -> Value {
 }
 
 /// The value of a body: JSON, text, or bytes in base64.
-fn value(api: &str, media_type: &str, bytes: &[u8]) -> Result<Value, Error> {
+pub(super) fn value(api: &str, media_type: &str, bytes: &[u8]) -> Result<Value, Error> {
     if bytes.is_empty() {
         return Ok(Value::Null);
     }
     if is_json(media_type) {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        return serde_json::from_slice(bytes).map_err(|error| {
+        return json_value(bytes).map_err(|error| {
             Error::new(
                 ErrorKind::Protocol,
                 format!("API {api} says that its answer is JSON, which it is not: {error}"),
@@ -234,6 +217,20 @@ fn value(api: &str, media_type: &str, bytes: &[u8]) -> Result<Value, Error> {
     }))
 }
 
+/// One value, or a list of several values one after the other, as some APIs send their streams.
+fn json_value(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    serde_json::from_slice(bytes).or_else(|error| {
+        let values = serde_json::Deserializer::from_slice(bytes).into_iter::<Value>();
+        let values: Result<Vec<Value>, _> = values.collect();
+        values
+            .ok()
+            .filter(|values| values.len() > 1)
+            .map(Value::Array)
+            .ok_or(error)
+    })
+}
+
 fn is_text(essence: &str) -> bool {
     essence.starts_with("text/")
         || essence.ends_with("+xml")
@@ -252,7 +249,7 @@ fn is_text(essence: &str) -> bool {
 }
 
 /// Text in UTF-8, or in Latin-1 when the answer says so.
-fn text(media_type: &str, bytes: &[u8]) -> String {
+pub(super) fn text(media_type: &str, bytes: &[u8]) -> String {
     let charset = media_type.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         let is_charset = name.trim().eq_ignore_ascii_case("charset");
@@ -262,99 +259,6 @@ fn text(media_type: &str, bytes: &[u8]) -> String {
         Some("iso-8859-1" | "latin1") => bytes.iter().copied().map(char::from).collect(),
         _ => String::from_utf8_lossy(bytes).into_owned(),
     }
-}
-
-/// An answer that is no success, as the tool's own failure.
-fn failure(head: &Head, bytes: &[u8], missing_auth: Option<&str>) -> ToolFailure {
-    let status = head.status.as_u16();
-    let media_type = head.media_type();
-    // A body that is not what it says is still worth reading.
-    let body =
-        value("", media_type, bytes).unwrap_or_else(|_| Value::String(text(media_type, bytes)));
-    let reason = head.status.canonical_reason().unwrap_or("");
-    let mut message = format!("{status} {reason}").trim_end().to_owned();
-    if let Some(said) = said(&body) {
-        message.push_str(": ");
-        message.extend(said.chars().take(MAX_MESSAGE));
-    }
-    if let Some(reason) = head.refused_redirect {
-        let _ = write!(message, ": the redirect was not followed: {reason}");
-    }
-    if let Some(names) = missing_auth
-        && matches!(status, 401 | 403)
-    {
-        let _ = write!(
-            message,
-            " (the operation needs {names}, for which no credential is configured)"
-        );
-    }
-    let mut value = Map::new();
-    value.insert("status".into(), json!(status));
-    value.insert(
-        "retryable".into(),
-        json!(matches!(status, 408 | 425 | 429 | 502 | 503 | 504)),
-    );
-    if let Some(after) = retry_after(&head.headers) {
-        value.insert("retryAfter".into(), json!(after.as_secs()));
-    }
-    let headers = head.listed(&FAILURE_HEADERS);
-    if !headers.is_empty() {
-        value.insert("headers".into(), Value::Object(headers));
-    }
-    let is_problem = essence(media_type) == "application/problem+json";
-    value.insert(if is_problem { "problem" } else { "body" }.into(), body);
-    ToolFailure {
-        message,
-        value: Some(Value::Object(value)),
-    }
-}
-
-/// What the body of a failure says to a person, in one of the usual places.
-fn said(body: &Value) -> Option<String> {
-    let text = |value: &Value| {
-        let text = value.as_str()?.trim();
-        (!text.is_empty()).then(|| text.to_owned())
-    };
-    match body {
-        // A page is for browsers.
-        Value::String(page) if page.trim_start().starts_with('<') => None,
-        Value::String(_) => text(body),
-        Value::Object(fields) => {
-            if let (Some(title), Some(detail)) = (
-                fields.get("title").and_then(text),
-                fields.get("detail").and_then(text),
-            ) {
-                return Some(format!("{title}: {detail}"));
-            }
-            let places = [
-                "detail",
-                "message",
-                "error_description",
-                "error",
-                "title",
-                "errors",
-            ];
-            places.iter().find_map(|place| match fields.get(*place)? {
-                Value::Array(list) => list.first().and_then(said),
-                Value::Object(inner) => said(&Value::Object(inner.clone())),
-                other => text(other),
-            })
-        }
-        _ => None,
-    }
-}
-
-/// How long to wait, in seconds or until a date (RFC 9110, section 10.2.3).
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(
-        date.duration_since(std::time::SystemTime::now())
-            .unwrap_or_default(),
-    )
 }
 
 #[cfg(test)]
@@ -380,7 +284,7 @@ mod tests {
 
     #[test]
     fn values_by_media_type() {
-        let cases: [(&'static str, &[u8], Value); 9] = [
+        let cases: [(&'static str, &[u8], Value); 10] = [
             ("application/json", b"{\"a\": 1}", json!({"a": 1})),
             (
                 "application/vnd.x+json; v=1",
@@ -388,6 +292,7 @@ mod tests {
                 json!([1]),
             ),
             ("application/json", b"", Value::Null),
+            ("application/json", b"{}\n[1]\n", json!([{}, [1]])),
             ("text/plain", b"{\"a\": 1}", json!("{\"a\": 1}")),
             (
                 "text/plain; charset=\"ISO-8859-1\"",
@@ -445,85 +350,5 @@ mod tests {
             ..RawContent::default()
         };
         assert_eq!(output, RawOutput::Content(expected));
-    }
-
-    #[test]
-    fn failures_say_what_the_api_said() {
-        let bodies = [
-            (
-                "application/json",
-                "{\"message\": \"no such repo\"}",
-                "404 Not Found: no such repo",
-            ),
-            (
-                "application/problem+json",
-                "{\"title\": \"Gone\", \"detail\": \"since May\"}",
-                "404 Not Found: Gone: since May",
-            ),
-            (
-                "application/json",
-                "{\"error\": {\"message\": \"deep\"}}",
-                "404 Not Found: deep",
-            ),
-            (
-                "application/json",
-                "{\"errors\": [{\"detail\": \"first\"}]}",
-                "404 Not Found: first",
-            ),
-            ("application/json", "not json", "404 Not Found: not json"),
-            ("text/html", "<html>nothing here</html>", "404 Not Found"),
-            ("application/json", "", "404 Not Found"),
-        ];
-        for (media_type, body, message) in bodies {
-            let failure = failure(
-                &head(404, &[("content-type", media_type)]),
-                body.as_bytes(),
-                None,
-            );
-            assert_eq!(failure.message, message);
-        }
-    }
-
-    #[test]
-    fn failures_keep_what_helps() {
-        let head = head(
-            429,
-            &[
-                ("content-type", "application/problem+json"),
-                ("retry-after", "7"),
-                ("x-request-id", "r1"),
-            ],
-        );
-        let expected = ToolFailure {
-            message: "429 Too Many Requests: slow down".into(),
-            value: Some(json!({
-                "status": 429,
-                "retryable": true,
-                "retryAfter": 7,
-                "headers": {"retry-after": "7", "x-request-id": "r1"},
-                "problem": {"title": "slow down"},
-            })),
-        };
-        assert_eq!(
-            failure(&head, b"{\"title\": \"slow down\"}", None),
-            expected
-        );
-        let refused = self::head(401, &[]);
-        assert_eq!(
-            failure(&refused, b"", Some("api_key")).message,
-            "401 Unauthorized (the operation needs api_key, for which no credential is configured)"
-        );
-    }
-
-    #[test]
-    fn dates_are_waits_too() {
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            RETRY_AFTER,
-            "Wed, 21 Oct 2015 07:28:00 GMT".parse().unwrap(),
-        );
-        assert_eq!(retry_after(&headers), Some(Duration::ZERO));
-        headers.insert(RETRY_AFTER, "soon".parse().unwrap());
-        assert_eq!(retry_after(&headers), None);
     }
 }

@@ -109,7 +109,12 @@ impl Rewrite<'_, '_> {
             }
             "properties" => Some(self.properties(value.as_object()?, hidden)),
             "patternProperties" | "dependentSchemas" => {
-                let map = value.as_object()?.iter();
+                let is_usable =
+                    |name: &str| key != "patternProperties" || self.schemas.takes_pattern(name);
+                let map = value
+                    .as_object()?
+                    .iter()
+                    .filter(|(name, _)| is_usable(name));
                 Some(map.map(|(k, v)| (k.clone(), self.plain(v))).collect())
             }
             "allOf" => {
@@ -155,9 +160,8 @@ impl Rewrite<'_, '_> {
             "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf"
             | "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties"
             | "maxProperties" => self.number(key, value),
-            "pattern" | "format" | "title" | "description" => {
-                value.is_string().then(|| value.clone())
-            }
+            "pattern" => self.pattern(value),
+            "format" | "title" | "description" => value.is_string().then(|| value.clone()),
             "uniqueItems" | "deprecated" => value.is_boolean().then(|| value.clone()),
             "examples" | "default" if self.direction == Direction::Response => None,
             "enum" | "examples" => some_list(value.as_array()?.clone()),
@@ -204,8 +208,13 @@ impl Rewrite<'_, '_> {
     fn types(&self, value: &Value) -> Option<Value> {
         match value {
             Value::String(name) if TYPES.contains(&name.as_str()) => Some(value.clone()),
-            // Swagger 2's type of an upload or download.
-            Value::String(name) if name == "file" => Some(json!("string")),
+            Value::String(name) if meant(name).is_some() => {
+                self.schemas.note(format!(
+                    "a schema has the type {value}, read as {:?}",
+                    meant(name)?
+                ));
+                Some(json!(meant(name)?))
+            }
             Value::Array(names) if !names.is_empty() => {
                 let known = |name: &Value| name.as_str().is_some_and(|name| TYPES.contains(&name));
                 names.iter().all(known).then(|| value.clone())
@@ -217,6 +226,11 @@ impl Rewrite<'_, '_> {
                 None
             }
         }
+    }
+
+    fn pattern(&self, value: &Value) -> Option<Value> {
+        let pattern = value.as_str()?;
+        self.schemas.takes_pattern(pattern).then(|| value.clone())
     }
 
     fn number(&self, key: &str, value: &Value) -> Option<Value> {
@@ -236,6 +250,19 @@ impl Rewrite<'_, '_> {
         ));
         None
     }
+}
+
+/// The type that is meant by a name that is none, but is often written.
+fn meant(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "int" | "int32" | "int64" | "long" => "integer",
+        "float" | "double" | "decimal" => "number",
+        "bool" => "boolean",
+        "file" | "str" | "text" | "date" | "date-time" | "datetime" | "uuid" => "string",
+        "list" => "array",
+        "dict" | "map" => "object",
+        _ => return None,
+    })
 }
 
 /// Whether a bound is made exclusive by a boolean beside it (JSON Schema draft 4).
@@ -364,14 +391,24 @@ mod tests {
 
     #[test]
     fn nonsense_is_not_checked_and_said() {
-        let input = json!({"type": "float", "minLength": -1, "multipleOf": 0.5});
-        let notices = vec![
-            "a schema has minLength -1, which means nothing: it is not checked".to_owned(),
-            "a schema has the unknown type \"float\": any type is taken".to_owned(),
+        let input = json!({
+            "type": "monad", "minLength": -1, "multipleOf": 0.5, "items": {"type": "int"},
+            "pattern": "(", "patternProperties": {"[": {}, "^x": {}},
+        });
+        let notices = [
+            "a schema has minLength -1, which means nothing: it is not checked",
+            "a schema has the type \"int\", read as \"integer\"",
+            "a schema has the unknown type \"monad\": any type is taken",
+            "a schema's pattern is not checked: \"(\" cannot be read",
+            "a schema's pattern is not checked: \"[\" cannot be read",
         ];
+        let notices = notices.map(str::to_owned).to_vec();
         assert_eq!(
             rewrite("3.0.0", &input, Direction::Request),
-            (json!({"multipleOf": 0.5}), notices)
+            (
+                json!({"multipleOf": 0.5, "items": {"type": "integer"}, "patternProperties": {"^x": {}}}),
+                notices
+            )
         );
     }
 }

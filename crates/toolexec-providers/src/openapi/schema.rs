@@ -6,8 +6,10 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
+use toolexec_core::schema::Schema;
 
 use super::document::Document;
 use super::rewrite;
@@ -29,6 +31,8 @@ pub(super) struct Schemas<'d> {
     shared: RefCell<HashMap<(Direction, String), Rc<Shared>>>,
     names: RefCell<Names>,
     notices: RefCell<BTreeSet<String>>,
+    /// Whether each pattern seen so far is a regular expression.
+    patterns: RefCell<HashMap<String, bool>>,
 }
 
 /// A schema that others refer to.
@@ -53,6 +57,7 @@ impl<'d> Schemas<'d> {
             shared: RefCell::default(),
             names: RefCell::default(),
             notices: RefCell::default(),
+            patterns: RefCell::default(),
         }
     }
 
@@ -105,6 +110,22 @@ impl<'d> Schemas<'d> {
     /// Whether the document follows JSON Schema 2020-12 (3.1 and later).
     pub(super) fn is_modern(&self) -> bool {
         self.is_modern
+    }
+
+    /// Whether a pattern can be checked; one that cannot would cost the whole tool.
+    pub(super) fn takes_pattern(&self, pattern: &str) -> bool {
+        if let Some(known) = self.patterns.borrow().get(pattern) {
+            return *known;
+        }
+        let schema = Arc::new(json!({ "pattern": pattern }));
+        let takes = Schema::compile(schema).is_ok();
+        if !takes {
+            self.note(format!(
+                "a schema's pattern is not checked: {pattern:?} cannot be read"
+            ));
+        }
+        self.patterns.borrow_mut().insert(pattern.to_owned(), takes);
+        takes
     }
 
     /// Remembers something that could not be used as it was written.

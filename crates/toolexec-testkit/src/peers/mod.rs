@@ -11,6 +11,7 @@
 //! // launch.program, launch.args, launch.env
 //! ```
 
+mod checkers;
 mod serve;
 pub mod table;
 
@@ -18,6 +19,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub use checkers::{Checker, ty, typescript};
 pub use serve::Served;
 
 use crate::require::{Missing, require};

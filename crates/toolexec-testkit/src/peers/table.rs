@@ -98,6 +98,16 @@ pub const KITS: &[Kit] = &[
         installer: Installer::Pip,
         packages: &["httpbin[mainapp]==0.10.4", "gunicorn==27.0.1"],
     },
+    Kit {
+        name: "typescript",
+        installer: Installer::Npm,
+        packages: &["typescript@7.0.2"],
+    },
+    Kit {
+        name: "ty",
+        installer: Installer::Pip,
+        packages: &["ty==0.0.104"],
+    },
 ];
 
 /// Where peers are installed: `TOOLEXEC_PEERS`, else the user's cache directory.

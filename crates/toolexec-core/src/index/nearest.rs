@@ -16,8 +16,7 @@ pub(crate) fn nearest<'a>(
     let wanted = Name::of_text(wanted);
     let mut near: Vec<(f64, &ToolKey)> = known
         .into_iter()
-        .map(|key| (wanted.distance(&Name::of_key(key)), key))
-        .filter(|(distance, _)| *distance <= MAX_DISTANCE)
+        .filter_map(|key| Some((wanted.distance(&Name::of_key(key))?, key)))
         .collect();
     near.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(b.1)));
     near.into_iter()
@@ -70,20 +69,21 @@ impl Name {
         }
     }
 
-    /// From 0, the same name in the same namespace, to 1.
-    fn distance(&self, other: &Self) -> f64 {
+    /// From 0, the same name in the same namespace, up; nothing when the names differ too much.
+    fn distance(&self, other: &Self) -> Option<f64> {
         let names = if self.joined == other.joined {
             0.0
         } else {
             // Another name is never nearer than the same name elsewhere.
-            0.1 + self.spelling(other).min(self.overlap(other))
+            0.1 + Some(self.spelling(other).min(self.overlap(other)))
+                .filter(|distance| *distance <= MAX_DISTANCE)?
         };
-        names
-            + if self.namespace == other.namespace {
-                0.0
-            } else {
-                0.05
-            }
+        let elsewhere = if self.namespace == other.namespace {
+            0.0
+        } else {
+            0.05
+        };
+        Some(names + elsewhere)
     }
 
     fn spelling(&self, other: &Self) -> f64 {
@@ -133,7 +133,11 @@ mod tests {
 
     #[test]
     fn the_same_name_elsewhere_comes_first() {
-        let expected = ["github:create_issue", "gitlab:create_issue"];
+        let expected = [
+            "github:create_issue",
+            "gitlab:create_issue",
+            "github:create_issue_comment",
+        ];
         for wanted in ["create_issue", "createIssue", "gitea:create-issue:1.0.0"] {
             assert_eq!(near(wanted), expected, "{wanted}");
         }

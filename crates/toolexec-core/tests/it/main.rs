@@ -11,4 +11,7 @@ mod code;
 mod fixture;
 mod index;
 mod run;
+mod search;
+mod search_properties;
 mod stream;
+mod tooldoc;

@@ -1,9 +1,8 @@
 //! One tool as the search engine keeps it.
 
 use super::fields::{PARTS, Part};
-use super::lexicon;
 use super::score::Weights;
-use super::terms::{DocId, Posting, TermId, Terms, number};
+use super::terms::{DocId, Posting, TermId, Terms, number, pair};
 use super::text::{Splitter, Word};
 use crate::id::ToolKey;
 
@@ -41,31 +40,29 @@ impl Collector<'_> {
         let mut before: Option<TermId> = None;
         self.splitter.split(text, |word| match word {
             Word::Whole(word) => {
-                words
-                    .found
-                    .push((terms.intern_word(word), part, weights.whole));
+                let term = terms.intern_word(word).term;
+                words.found.push((term, part, weights.whole));
             }
             Word::Part(word) => {
+                let word = terms.intern_word(word);
                 // In prose they are noise; in names they may be all there is.
-                let weak = lexicon::is_stop_word(word) || is_number(word);
-                if weak && !naming {
+                if (word.stop || word.number) && !naming {
                     return;
                 }
-                let term = terms.intern_word(word);
-                words.found.push((term, part, 1.0));
-                if lexicon::is_stop_word(word) {
+                words.found.push((word.term, part, 1.0));
+                if word.stop {
                     return;
                 }
                 words.lengths[part as usize] += 1.0;
                 if part == Part::Name {
-                    words.name.push(term);
+                    words.name.push(word.term);
                 }
                 if matches!(part, Part::Name | Part::Title) {
                     if let Some(before) = before {
-                        let pair = pair(terms.text(before), terms.text(term));
+                        let pair = pair(terms.text(before), terms.text(word.term));
                         words.found.push((terms.intern(&pair), part, weights.pair));
                     }
-                    before = Some(term);
+                    before = Some(word.term);
                 }
             }
         });
@@ -120,14 +117,4 @@ impl Document {
         }
         self.terms.sort_unstable_by_key(|(term, _)| *term);
     }
-}
-
-/// The term for two stems that follow each other; no word has a space.
-pub(super) fn pair(first: &str, second: &str) -> String {
-    format!("{first} {second}")
-}
-
-/// Whether a word is a number.
-pub(super) fn is_number(word: &str) -> bool {
-    word.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -65,6 +65,11 @@ pub(super) fn is_filler(word: &str) -> bool {
     FILLERS.contains(word)
 }
 
+/// Whether a word is a number.
+pub(super) fn is_number(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// The words near to a stem.
 pub(super) fn near(stem: &str) -> &'static [Near] {
     NEAR.get(stem).map_or(&[], Vec::as_slice)

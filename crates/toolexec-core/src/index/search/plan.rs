@@ -1,10 +1,9 @@
 //! What a query looks for.
 
 use super::SearchEngine;
-use super::document::{is_number, pair};
 use super::lexicon::{self, Closeness};
 use super::score::rarity;
-use super::terms::TermId;
+use super::terms::{TermId, pair};
 use super::text::{Splitter, Word};
 
 /// How much of a query is read, in bytes.
@@ -17,6 +16,8 @@ const MAX_REPLACED: usize = 4;
 const MAX_REPLACEMENTS: usize = 8;
 /// The shortest word that may stand for a longer one.
 const MIN_PREFIX: usize = 3;
+/// How many words a query may have in which misspelled ones are looked for.
+const MAX_SHORT: usize = 8;
 /// The shortest word that may be misspelled.
 const MIN_SPELLING: usize = 4;
 
@@ -24,7 +25,7 @@ const MIN_SPELLING: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) wanted: Vec<Wanted>,
-    /// For each sentence, which of them are in it.
+    /// For each sentence, which of them are its own words.
     pub(super) sentences: Vec<Vec<usize>>,
 }
 
@@ -37,7 +38,7 @@ pub(super) struct Wanted {
     pub(super) fit: Fit,
     /// How much a document that has it gains, before its impact there.
     pub(super) weight: f32,
-    /// The same, in one sentence.
+    /// The same in one sentence, however often the query repeats it.
     pub(super) once: f32,
     /// How much of its share of a name it covers.
     pub(super) cover: f32,
@@ -60,6 +61,9 @@ struct Planner<'a> {
     replaced: usize,
     // Whether the query has nothing but stop words and fillers.
     bare: bool,
+    // Whether the query is one a person typed in to search: in longer texts most unknown words
+    // are names.
+    short: bool,
 }
 
 /// A word of the query.
@@ -72,23 +76,45 @@ struct QueryWord {
 /// Reads a query.
 pub(super) fn plan(engine: &SearchEngine, query: &str) -> Plan {
     let query = &query[..query.floor_char_boundary(MAX_QUERY)];
-    let sentences: Vec<Vec<QueryWord>> = query
-        .split_inclusive(['.', '?', '!', ';', '\n'])
-        .map(read)
-        .collect();
+    let sentences: Vec<Vec<QueryWord>> = sentences(query).map(read).collect();
     let says =
         |word: &QueryWord| !lexicon::is_stop_word(&word.text) && !lexicon::is_filler(&word.text);
     let bare = !sentences.iter().flatten().any(says);
+    let short = sentences.iter().flatten().filter(|word| says(word)).count() <= MAX_SHORT;
     let mut planner = Planner {
         engine,
         plan: Plan::default(),
         replaced: 0,
         bare,
+        short,
     };
     for sentence in &sentences {
         planner.sentence(sentence);
     }
     planner.plan
+}
+
+fn sentences(query: &str) -> impl Iterator<Item = &str> {
+    let mut rest = query;
+    std::iter::from_fn(move || {
+        let (sentence, after) = rest.split_at(sentence_end(rest));
+        rest = after;
+        (!sentence.is_empty()).then_some(sentence)
+    })
+}
+
+/// Where the first sentence ends; a dot within a word, such as a file name, ends none.
+fn sentence_end(text: &str) -> usize {
+    let ends = |(at, c): &(usize, char)| match c {
+        '\n' => true,
+        '.' | '?' | '!' | ';' => text[at + 1..]
+            .chars()
+            .next()
+            .is_none_or(char::is_whitespace),
+        _ => false,
+    };
+    let end = text.char_indices().find(ends);
+    end.map_or(text.len(), |(at, c)| at + c.len_utf8())
 }
 
 fn read(sentence: &str) -> Vec<QueryWord> {
@@ -136,7 +162,7 @@ impl Planner<'_> {
         if word.whole {
             return self.want_text(&word.stem, &word.text, Fit::Compound, weights.joined);
         }
-        let factor = if is_number(&word.text) {
+        let factor = if lexicon::is_number(&word.text) {
             weights.number
         } else if !self.bare && lexicon::is_filler(&word.text) {
             weights.filler
@@ -174,23 +200,20 @@ impl Planner<'_> {
     /// Looks for longer words, else for words spelled nearly like one that no tool has.
     fn replace(&mut self, word: &QueryWord) {
         let length = word.stem.chars().count();
-        if self.replaced == MAX_REPLACED || is_number(&word.stem) || length < MIN_PREFIX {
+        if self.replaced == MAX_REPLACED || lexicon::is_number(&word.stem) || length < MIN_PREFIX {
             return;
         }
         self.replaced += 1;
         let terms = &self.engine.terms;
         let weights = &self.engine.weights;
-        let mut longer: Vec<(TermId, &str)> = terms
-            .beginning(&word.stem)
-            .filter(|(_, text)| !text.contains(' '))
-            .collect();
+        let mut longer: Vec<(TermId, &str)> = terms.beginning(&word.stem).collect();
         longer.sort_by_key(|(_, text)| text.len());
         let (others, factor): (Vec<TermId>, f32) = if !longer.is_empty() {
             (
                 longer.into_iter().map(|(term, _)| term).collect(),
                 weights.longer,
             )
-        } else if length >= MIN_SPELLING {
+        } else if self.short && length >= MIN_SPELLING {
             (self.spelled_like(&word.stem, length), weights.spelling)
         } else {
             return;
@@ -208,7 +231,7 @@ impl Planner<'_> {
             .engine
             .terms
             .beginning(first)
-            .filter(|(_, text)| text.len().abs_diff(stem.len()) <= edits && !text.contains(' '))
+            .filter(|(_, text)| text.len().abs_diff(stem.len()) <= edits)
             .map(|(term, text)| (strsim::osa_distance(stem, text), term, text))
             .filter(|(distance, ..)| *distance <= edits)
             .collect();
@@ -233,11 +256,7 @@ impl Planner<'_> {
         }
         let engine = self.engine;
         let gain = factor * rarity(engine.terms.postings(term).len(), engine.len());
-        let cover = if fit == Fit::Compound {
-            0.0
-        } else {
-            factor.min(1.0)
-        };
+        let cover = if fit == Fit::Compound { 0.0 } else { factor };
         let at = known.unwrap_or(self.plan.wanted.len());
         match self.plan.wanted.get_mut(at) {
             None => self.plan.wanted.push(Wanted {
@@ -248,20 +267,20 @@ impl Planner<'_> {
                 once: gain,
                 cover,
             }),
-            Some(wanted) if fit == Fit::Same && wanted.fit == Fit::Same => {
+            Some(wanted) if wanted.fit == Fit::Same && fit == Fit::Same => {
                 wanted.weight += engine.weights.repeated * gain;
             }
-            // The better fit of the two counts.
-            Some(wanted) if gain > wanted.once => {
-                wanted.weight = gain;
-                wanted.once = gain;
-                wanted.cover = cover;
-                wanted.fit = fit;
+            Some(wanted) if fit < wanted.fit || fit == wanted.fit && gain > wanted.weight => {
                 word.clone_into(&mut wanted.word);
+                wanted.fit = fit;
+                wanted.weight = gain.max(wanted.weight);
+                wanted.once = gain;
+                wanted.cover = cover.max(wanted.cover);
             }
             Some(_) => {}
         }
         if let Some(sentence) = self.plan.sentences.last_mut()
+            && fit == Fit::Same
             && !sentence.contains(&at)
         {
             sentence.push(at);

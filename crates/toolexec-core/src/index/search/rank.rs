@@ -35,7 +35,7 @@ thread_local! {
 }
 
 /// The best `count` documents that pass `filter` and come after `after`, best first. `bonus` is
-/// added to the score of single documents.
+/// what single documents gain.
 pub(super) fn best<'a>(
     engine: &'a SearchEngine,
     plan: &Plan,
@@ -48,24 +48,24 @@ pub(super) fn best<'a>(
         cells.clear();
         cells.resize(engine.documents.len(), Cell::default());
         fill(engine, plan, cells);
+        for (doc, bonus) in bonus {
+            let cell = &mut cells[*doc as usize];
+            cell.total += bonus;
+            cell.best = cell.best.max(cell.current) + bonus;
+        }
         let mut best: BinaryHeap<Ranked<'a>> = BinaryHeap::with_capacity(count.min(256) + 1);
-        for (doc, cell) in cells.iter().enumerate() {
-            let bonus = bonus
-                .iter()
-                .filter(|(id, _)| *id as usize == doc)
-                .map(|(_, b)| b)
-                .sum::<f32>();
-            if cell.total <= 0.0 && bonus == 0.0 {
+        // What the worst of the best has, once there are enough of them.
+        let mut least = 0.0;
+        for (cell, document) in cells.iter().zip(&engine.documents) {
+            if cell.total <= 0.0 {
                 continue;
             }
             let sentence = cell.best.max(cell.current);
-            let score = bonus + engine.weights.score(cell.total, sentence, cell.cover);
-            if best.len() == count && best.peek().is_some_and(|worst| score < worst.score) {
+            if engine.weights.most(cell.total, sentence) < least {
                 continue;
             }
-            let Some(document) = &engine.documents[doc] else {
-                continue;
-            };
+            let score = engine.weights.score(cell.total, sentence, cell.cover);
+            let Some(document) = document else { continue };
             let ranked = Ranked { score, document };
             if !filter.passes(document) || after.is_some_and(|after| !ranked.comes_after(after)) {
                 continue;
@@ -74,21 +74,24 @@ pub(super) fn best<'a>(
             if best.len() > count {
                 best.pop();
             }
+            if best.len() == count {
+                least = best.peek().map_or(0.0, |worst| worst.score);
+            }
         }
         best.into_sorted_vec()
     })
 }
 
 fn fill(engine: &SearchEngine, plan: &Plan, cells: &mut [Cell]) {
-    let mut seen = vec![false; plan.wanted.len()];
+    let mut counted = vec![false; plan.wanted.len()];
     for (number, sentence) in (1_u32..).zip(&plan.sentences) {
         for at in sentence {
             let wanted = &plan.wanted[*at];
-            let first = !std::mem::replace(&mut seen[*at], true);
-            let (weight, cover) = if first {
-                (wanted.weight, wanted.cover)
-            } else {
+            let again = std::mem::replace(&mut counted[*at], true);
+            let (weight, cover) = if again {
                 (0.0, 0.0)
+            } else {
+                (wanted.weight, wanted.cover)
             };
             for posting in engine.terms.postings(wanted.term) {
                 let cell = &mut cells[posting.doc as usize];
@@ -101,6 +104,18 @@ fn fill(engine: &SearchEngine, plan: &Plan, cells: &mut [Cell]) {
                 cell.current += wanted.once * posting.impact;
                 cell.cover += cover * posting.share;
             }
+        }
+    }
+    for (wanted, _) in plan
+        .wanted
+        .iter()
+        .zip(counted)
+        .filter(|(_, counted)| !counted)
+    {
+        for posting in engine.terms.postings(wanted.term) {
+            let cell = &mut cells[posting.doc as usize];
+            cell.total += wanted.weight * posting.impact;
+            cell.cover += wanted.cover * posting.share;
         }
     }
 }

@@ -46,23 +46,23 @@ pub(crate) struct Weights {
 impl Default for Weights {
     fn default() -> Self {
         Self {
-            k1: 1.2,
+            k1: 1.3,
             //     name title space tag lead body param text value
-            part: [2.0, 2.0, 5.0, 1.5, 1.3, 0.7, 0.8, 1.0, 0.4],
-            b: [0.2, 0.3, 0.1, 0.3, 0.3, 0.3, 0.5, 0.33, 0.6],
-            pivot: [3.7, 3.0, 1.5, 2.0, 8.0, 17.0, 4.4, 19.0, 10.0],
-            whole: 2.0,
-            pair: 0.5,
-            joined: 0.5,
+            part: [2.0, 2.0, 4.5, 1.5, 1.4, 0.7, 1.0, 1.0, 0.4],
+            b: [0.2, 0.3, 0.2, 0.3, 0.2, 0.3, 0.45, 0.3, 0.6],
+            pivot: [3.2, 3.0, 1.5, 2.0, 8.0, 20.0, 2.2, 13.0, 10.0],
+            whole: 2.5,
+            pair: 0.45,
+            joined: 0.3,
             cover: 0.5,
-            synonym: 0.2,
-            verb: 0.2,
+            synonym: 0.15,
+            verb: 0.1,
             longer: 0.5,
-            spelling: 0.4,
-            repeated: 0.3,
+            spelling: 0.25,
+            repeated: 0.1,
             number: 0.2,
             filler: 0.15,
-            sentence: 0.6,
+            sentence: 0.5,
         }
     }
 }
@@ -84,8 +84,16 @@ impl Weights {
     /// share `cover` of its name that the query covers.
     pub(super) fn score(&self, total: f32, best: f32, cover: f32) -> f32 {
         let cover = cover.min(1.0);
-        let words = (1.0 - self.sentence) * total + self.sentence * best;
-        words * (1.0 + self.cover * cover * cover.sqrt())
+        self.words(total, best) * (1.0 + self.cover * cover * cover.sqrt())
+    }
+
+    /// The most that the score can be, whatever the name.
+    pub(super) fn most(&self, total: f32, best: f32) -> f32 {
+        self.words(total, best) * (1.0 + self.cover)
+    }
+
+    fn words(&self, total: f32, best: f32) -> f32 {
+        (1.0 - self.sentence) * total + self.sentence * best
     }
 }
 

@@ -27,12 +27,22 @@ pub(super) struct Posting {
 /// All terms and their postings.
 #[derive(Debug, Default)]
 pub(super) struct Terms {
-    by_text: BTreeMap<Arc<str>, TermId>,
+    by_text: HashMap<Arc<str>, TermId>,
+    // The same without pairs, in order.
+    sorted: BTreeMap<Arc<str>, TermId>,
     all: Vec<Term>,
     // How many terms no document has.
     empty: usize,
-    // The terms of words seen while indexing: stemming a word costs more than looking it up.
-    by_word: HashMap<Box<str>, TermId>,
+    // The words seen while indexing: stemming a word costs more than looking it up.
+    by_word: HashMap<Box<str>, IndexedWord>,
+}
+
+/// What is known of a word as texts have it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IndexedWord {
+    pub(super) term: TermId,
+    pub(super) stop: bool,
+    pub(super) number: bool,
 }
 
 #[derive(Debug)]
@@ -43,14 +53,18 @@ struct Term {
 }
 
 impl Terms {
-    /// The term of a word, made when it is new.
-    pub(super) fn intern_word(&mut self, word: &str) -> TermId {
-        if let Some(id) = self.by_word.get(word) {
-            return *id;
+    /// The word and its term, made when it is new.
+    pub(super) fn intern_word(&mut self, word: &str) -> IndexedWord {
+        if let Some(known) = self.by_word.get(word) {
+            return *known;
         }
-        let id = self.intern(&lexicon::stem(word));
-        self.by_word.insert(word.into(), id);
-        id
+        let known = IndexedWord {
+            term: self.intern(&lexicon::stem(word)),
+            stop: lexicon::is_stop_word(word),
+            number: lexicon::is_number(word),
+        };
+        self.by_word.insert(word.into(), known);
+        known
     }
 
     /// The term with exactly this text, made when it is new.
@@ -61,6 +75,9 @@ impl Terms {
         let id = number(self.all.len());
         let text: Arc<str> = text.into();
         self.by_text.insert(text.clone(), id);
+        if !is_pair(&text) {
+            self.sorted.insert(text.clone(), id);
+        }
         self.all.push(Term {
             text,
             postings: Vec::new(),
@@ -77,12 +94,12 @@ impl Terms {
             .filter(|id| !self.postings(*id).is_empty())
     }
 
-    /// The terms that begin with `prefix` and that a document has, by text.
+    /// The words that begin with `prefix` and that a document has, by text.
     pub(super) fn beginning<'a>(
         &'a self,
         prefix: &'a str,
     ) -> impl Iterator<Item = (TermId, &'a str)> {
-        self.by_text
+        self.sorted
             .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
             .take_while(move |(text, _)| text.starts_with(prefix))
             .filter(|(_, id)| !self.postings(**id).is_empty())
@@ -128,16 +145,28 @@ impl Terms {
                 kept.push(term);
             }
         }
-        self.by_text = kept
-            .iter()
-            .enumerate()
-            .map(|(id, term)| (term.text.clone(), number(id)))
-            .collect();
+        let numbered = || {
+            (0_u32..)
+                .zip(&kept)
+                .map(|(id, term)| (term.text.clone(), id))
+        };
+        self.by_text = numbered().collect();
+        self.sorted = numbered().filter(|(text, _)| !is_pair(text)).collect();
         self.by_word.clear();
         self.all = kept;
         self.empty = 0;
         Some(renumbered)
     }
+}
+
+/// The term for two stems that follow each other.
+pub(super) fn pair(first: &str, second: &str) -> String {
+    format!("{first} {second}")
+}
+
+// No word has a space.
+fn is_pair(text: &str) -> bool {
+    text.contains(' ')
 }
 
 /// A number of 32 bits, to keep postings small.

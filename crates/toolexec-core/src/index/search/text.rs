@@ -2,6 +2,8 @@
 
 /// The longest joined form of a compound that is kept, in characters.
 const MAX_WHOLE: usize = 48;
+/// How often letters and digits change in a key or a hash.
+const MIN_CODE: usize = 3;
 /// The longest word that is kept, in characters; longer ones are keys, hashes or base64.
 const MAX_WORD: usize = 40;
 
@@ -50,7 +52,11 @@ impl Splitter {
         let mut parts = 0;
         let mut start = 0;
         while start < self.chunk.len() {
-            let end = part_end(&self.chunk, start);
+            let end = if is_code(&self.chunk, start) {
+                piece_end(&self.chunk, start)
+            } else {
+                part_end(&self.chunk, start)
+            };
             self.part.clear();
             self.chunk[start..end]
                 .iter()
@@ -94,6 +100,24 @@ fn class(c: char) -> Class {
     } else {
         Class::Lower
     }
+}
+
+/// Where the text up to the next joiner ends.
+fn piece_end(chunk: &[char], start: usize) -> usize {
+    let rest = &chunk[start..];
+    start
+        + rest
+            .iter()
+            .position(|c| is_joiner(*c))
+            .unwrap_or(rest.len())
+}
+
+/// Whether the text up to the next joiner is a key or a hash: its parts would be no words.
+fn is_code(chunk: &[char], start: usize) -> bool {
+    let piece = &chunk[start..piece_end(chunk, start)];
+    let changes =
+        |pair: &&[char]| (class(pair[0]) == Class::Digit) != (class(pair[1]) == Class::Digit);
+    piece.windows(2).filter(changes).count() >= MIN_CODE
 }
 
 /// Where the part that begins at `start` ends.
@@ -204,6 +228,7 @@ mod tests {
             ("APIs and PDFs", "apis and pdfs"),
             ("URLShortener", "url shortener =urlshortener"),
             ("base64", "base 64 =base64"),
+            ("K8s-8fMr3o9KiA5", "k 8 s 8fmr3o9kia5 =k8s8fmr3o9kia5"),
             ("The user's files, don't!", "the user s files don t"),
             ("e.g. README.md.", "e g =eg readme md =readmemd"),
             ("Números a Letras", "numeros a letras"),

@@ -26,6 +26,7 @@ pub mod schema;
 pub mod source;
 pub mod tool;
 pub mod tooldoc;
+pub mod types;
 
 pub use backend::{Backend, BackendCall, BackendKind, BackendRef, RawOutput};
 pub use chain::{Chain, ChainLimits, ChainOutcome, OnError, Step};

@@ -1,0 +1,140 @@
+//! What a schema says that types do not express, in words.
+
+use serde_json::{Map, Value};
+
+use super::members;
+use crate::types::model::Doc;
+
+/// The longest value that is shown, in characters.
+const MAX_SHOWN: usize = 80;
+
+/// Facts that read as their keyword and its value.
+const BOUNDS: &[(&str, &str)] = &[
+    ("format", "format"),
+    ("contentEncoding", "encoding"),
+    ("contentMediaType", "media type"),
+    ("minimum", "at least"),
+    ("exclusiveMinimum", "more than"),
+    ("maximum", "at most"),
+    ("exclusiveMaximum", "less than"),
+    ("multipleOf", "multiple of"),
+    ("minLength", "min length"),
+    ("maxLength", "max length"),
+    ("pattern", "pattern"),
+    ("minItems", "min items"),
+    ("maxItems", "max items"),
+    ("minProperties", "min fields"),
+    ("maxProperties", "max fields"),
+];
+
+/// Keywords that restrict values in ways that no type shows.
+const CONDITIONS: &[&str] = &[
+    "not",
+    "if",
+    "dependencies",
+    "dependentRequired",
+    "dependentSchemas",
+    "contains",
+    "propertyNames",
+];
+
+/// What a schema says in words.
+pub(super) fn doc_of(schema: &Value) -> Doc {
+    let Value::Object(fields) = schema else {
+        return Doc::default();
+    };
+    let text = ["description", "title"]
+        .into_iter()
+        .filter_map(|key| fields.get(key)?.as_str())
+        .find(|text| !text.trim().is_empty());
+    Doc {
+        text: text.unwrap_or_default().to_owned(),
+        facts: facts(fields),
+    }
+}
+
+/// What the schema of `name` says in words: a title that only repeats the name is left out.
+pub(super) fn doc_of_named(name: &str, schema: &Value) -> Doc {
+    let mut doc = doc_of(schema);
+    let letters = |text: &str| -> String {
+        let letters = text.chars().filter(|c| c.is_alphanumeric());
+        letters.flat_map(char::to_lowercase).collect()
+    };
+    if letters(&doc.text) == letters(name) {
+        doc.text.clear();
+    }
+    doc
+}
+
+/// Whether a schema only says which fields are there together.
+pub(super) fn is_condition(schema: &Value) -> bool {
+    let condition = |key: &String| matches!(key.as_str(), "required" | "not" | "description");
+    schema
+        .as_object()
+        .is_some_and(|fields| fields.contains_key("required") && fields.keys().all(condition))
+}
+
+fn facts(fields: &Map<String, Value>) -> Vec<String> {
+    let mut facts = Vec::new();
+    if let Some(value) = fields.get("default") {
+        facts.push(format!("default {}", shown(value)));
+    }
+    if fields.get("deprecated") == Some(&Value::Bool(true)) {
+        facts.push("deprecated".to_owned());
+    }
+    for (key, words) in BOUNDS {
+        match fields.get(*key) {
+            None | Some(Value::Bool(_)) => {}
+            Some(Value::String(text)) => facts.push(format!("{words} {}", cut(text))),
+            Some(value) => facts.push(format!("{words} {}", shown(value))),
+        }
+    }
+    if fields.get("uniqueItems") == Some(&Value::Bool(true)) {
+        facts.push("no repeats".to_owned());
+    }
+    if let Some(Value::Array(values)) = fields.get("enum")
+        && values.len() > super::keywords::MAX_CONSTANTS
+    {
+        let some: Vec<String> = values.iter().take(3).map(shown).collect();
+        let count = values.len();
+        facts.push(format!("one of {count} values such as {}", some.join(", ")));
+    }
+    for (key, words) in [("anyOf", "needs one of"), ("oneOf", "needs exactly one of")] {
+        let alternatives = members(fields, key);
+        if !alternatives.is_empty() && alternatives.iter().all(is_condition) {
+            facts.push(format!("{words}: {}", required_sets(alternatives)));
+        }
+    }
+    if let Some(Value::Object(items)) = fields.get("items") {
+        let each = self::facts(items).into_iter();
+        facts.extend(each.map(|fact| format!("each {fact}")));
+    }
+    let conditions = CONDITIONS.iter().filter(|key| fields.contains_key(**key));
+    let conditions: Vec<&str> = conditions.copied().collect();
+    if !conditions.is_empty() {
+        facts.push(format!("further conditions: {}", conditions.join(", ")));
+    }
+    facts
+}
+
+/// `a | b, c` of the sets of required fields.
+fn required_sets(alternatives: &[Value]) -> String {
+    let sets = alternatives.iter().filter_map(|one| {
+        let names = one.get("required")?.as_array()?.iter();
+        let names: Vec<&str> = names.filter_map(Value::as_str).collect();
+        Some(names.join(" and "))
+    });
+    sets.collect::<Vec<_>>().join("; ")
+}
+
+fn shown(value: &Value) -> String {
+    cut(&value.to_string())
+}
+
+fn cut(text: &str) -> String {
+    if text.chars().count() <= MAX_SHOWN {
+        return text.to_owned();
+    }
+    let head: String = text.chars().take(MAX_SHOWN - 1).collect();
+    format!("{head}…")
+}

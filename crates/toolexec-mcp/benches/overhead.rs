@@ -1,6 +1,7 @@
 //! What a call through this crate costs beside the same call with a bare rmcp client.
 //!
 //! Both speak to a fake server of their own, one call after the other.
+#![expect(clippy::expect_used, reason = "a bench without its server fails")]
 
 use std::sync::Arc;
 

@@ -226,19 +226,19 @@ pub(crate) async fn failed(connection: &Connection, error: ServiceError) -> Erro
     }
 }
 
-/// Tells the server to stop when a call is given up.
-struct CancelOnDrop {
+/// Tells the server to stop when a request is given up.
+pub(crate) struct CancelOnDrop {
     armed: Option<(Peer<RoleClient>, RequestId)>,
 }
 
 impl CancelOnDrop {
-    fn new(peer: Peer<RoleClient>, handle: &RequestHandle<RoleClient>) -> Self {
+    pub(crate) fn new(peer: Peer<RoleClient>, handle: &RequestHandle<RoleClient>) -> Self {
         Self {
             armed: Some((peer, handle.id.clone())),
         }
     }
 
-    fn disarm(&mut self) {
+    pub(crate) fn disarm(&mut self) {
         self.armed = None;
     }
 }
@@ -253,7 +253,7 @@ impl Drop for CancelOnDrop {
             return;
         };
         runtime.spawn(async move {
-            let reason = Some("the caller gave the call up".to_owned());
+            let reason = Some("the caller gave the request up".to_owned());
             let params = CancelledNotificationParam::new(Some(id), reason);
             let cancelled = CancelledNotification::new(params);
             let notification = ClientNotification::CancelledNotification(cancelled);

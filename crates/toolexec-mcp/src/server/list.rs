@@ -12,11 +12,11 @@ use toolexec_core::index::Registration;
 use toolexec_core::{Backend, Error, ErrorKind, Listing, Result, ToolId};
 
 use super::McpServer;
-use super::call::failed;
+use super::call::{CancelOnDrop, failed};
 use super::connection::Connection;
 use crate::config::{Limits, ServerConfig};
 use crate::convert;
-use crate::transport::http::ODD_TOOLS;
+use crate::transport::adapt::ODD_TOOLS;
 
 /// Lists the tools of a server.
 pub(crate) async fn list(
@@ -77,12 +77,14 @@ async fn page(
     let options = PeerRequestOptions::with_timeout(timeout);
     let request = ClientRequest::ListToolsRequest(request);
     let answer = async {
-        connection
+        let handle = connection
             .peer
             .send_request_with_option(request, options)
-            .await?
-            .await_response()
-            .await
+            .await?;
+        let mut guard = CancelOnDrop::new(connection.peer.clone(), &handle);
+        let answer = handle.await_response().await;
+        guard.disarm();
+        answer
     };
     match answer.await {
         Ok(result) => page_json(result).map_err(|error| error.on_backend(&connection.server)),
@@ -92,7 +94,7 @@ async fn page(
 
 fn page_json(result: ServerResult) -> Result<Value> {
     let mut page = convert::result_json(result)?;
-    // Entries that rmcp's type could not hold; see `transport::http`.
+    // Entries that rmcp's type could not hold; see `transport::adapt`.
     let odd = page
         .get_mut("_meta")
         .and_then(|meta| meta.get_mut(ODD_TOOLS))

@@ -6,13 +6,17 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use rmcp::model::{ClientJsonRpcMessage, ClientRequest, ErrorData, ServerJsonRpcMessage, Tool};
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientRequest, ErrorCode, ErrorData, RequestId, ServerJsonRpcMessage,
+};
 use rmcp::transport::streamable_http_client::{
     AuthRequiredError, HttpStatusError, InsufficientScopeError, SseError, StreamableHttpClient,
     StreamableHttpError, StreamableHttpPostResponse,
 };
-use serde_json::{Value, json};
 use sse_stream::{Sse, SseStream};
+
+use crate::error::CODE_TOO_LARGE;
+use crate::transport::adapt::Care;
 
 type HttpError = StreamableHttpError<reqwest::Error>;
 type Headers = HashMap<HeaderName, HeaderValue>;
@@ -20,11 +24,6 @@ type Headers = HashMap<HeaderName, HeaderValue>;
 const SESSION: &str = "mcp-session-id";
 const EVENTS: &str = "text/event-stream";
 const JSON: &str = "application/json";
-/// Where the answer of a tool is put so that it passes rmcp's types unread: an answer that fits
-/// none of them, or the wrong one, would lose parts.
-pub(crate) const RAW: &str = "io.toolexec/raw";
-/// Where entries of a list of tools are put that do not fit rmcp's type, in the list's `_meta`.
-pub(crate) const ODD_TOOLS: &str = "io.toolexec/odd-tools";
 /// The most of a refusal's body that is read.
 const MAX_REFUSAL: usize = 64 * 1024;
 
@@ -144,6 +143,10 @@ impl StreamableHttpClient for CappedHttp {
     ) -> Result<StreamableHttpPostResponse, HttpError> {
         let is_request = matches!(message, ClientJsonRpcMessage::Request(_));
         let care = Care::of(&message);
+        let id = match &message {
+            ClientJsonRpcMessage::Request(request) => Some(request.id.clone()),
+            _ => None,
+        };
         let response = self
             .send(&uri, &message, session.as_ref(), token, headers)
             .await?;
@@ -163,7 +166,7 @@ impl StreamableHttpClient for CappedHttp {
         let content_type = text_header(response.headers(), &header::CONTENT_TYPE);
         match content_type.as_deref() {
             Some(kind) if kind.starts_with(EVENTS) => {
-                let events = events(response, self.limit, care);
+                let events = events(response, self.limit, care, id);
                 Ok(StreamableHttpPostResponse::Sse(events, new_session))
             }
             Some(kind) if kind.starts_with(JSON) => {
@@ -216,6 +219,7 @@ fn events(
     response: reqwest::Response,
     limit: usize,
     care: Care,
+    id: Option<RequestId>,
 ) -> BoxStream<'static, Result<Sse, SseError>> {
     let mut meter = Meter {
         limit,
@@ -228,76 +232,38 @@ fn events(
         Err(error) => Err(std::io::Error::other(error)),
     });
     SseStream::from_bytes_stream(chunks)
-        .map(move |event| {
-            event.map(|mut event| {
+        .map(move |event| match (event, &id) {
+            (Ok(mut event), _) => {
                 event.data = event.data.map(|data| care.adapt_text(data));
-                event
-            })
+                Ok(event)
+            }
+            // As an answer: rmcp would take a broken stream for a reason to ask for it again.
+            (Err(error), Some(id)) if is_too_large(&error) => Ok(refusal(id, limit)),
+            (Err(error), _) => Err(error),
         })
         .boxed()
 }
 
-/// Which care the answer to a request needs on its way through rmcp.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Care {
-    Call,
-    List,
-    None,
-}
-
-impl Care {
-    fn of(message: &ClientJsonRpcMessage) -> Self {
-        let ClientJsonRpcMessage::Request(request) = message else {
-            return Self::None;
-        };
-        match request.request {
-            ClientRequest::CallToolRequest(_) => Self::Call,
-            ClientRequest::ListToolsRequest(_) => Self::List,
-            _ => Self::None,
-        }
-    }
-
-    fn adapt_text(self, text: String) -> String {
-        if self == Self::None {
-            return text;
-        }
-        match serde_json::from_str(&text) {
-            Ok(message) => self.adapt(message).to_string(),
-            Err(_) => text,
-        }
-    }
-
-    /// Packs an answer so that nothing of it is lost in rmcp's types.
-    fn adapt(self, mut message: Value) -> Value {
-        let Some(result) = message.get_mut("result") else {
-            return message;
-        };
-        match self {
-            Self::Call => *result = json!({ RAW: result.take() }),
-            Self::List => set_odd_tools_aside(result),
-            Self::None => {}
-        }
-        message
-    }
-}
-
-/// Moves the tools that do not fit rmcp's type to the list's `_meta`; the rest keeps its type,
-/// which rmcp needs to see (parameters that are sent as headers).
-fn set_odd_tools_aside(list: &mut Value) {
-    let Some(tools) = list.get_mut("tools").and_then(Value::as_array_mut) else {
-        return;
+fn is_too_large(error: &SseError) -> bool {
+    let SseError::Body(error) = error else {
+        return false;
     };
-    let fits = |entry: &Value| serde_json::from_value::<Tool>(entry.clone()).is_ok();
-    let (good, odd) = std::mem::take(tools).into_iter().partition(fits);
-    *tools = good;
-    let odd: Vec<Value> = odd;
-    if odd.is_empty() {
-        return;
+    let io = error.downcast_ref::<std::io::Error>();
+    let inner = io.and_then(std::io::Error::get_ref);
+    inner
+        .and_then(|error| error.downcast_ref::<TooLarge>())
+        .is_some()
+}
+
+/// The event that answers a request whose answer is too large.
+fn refusal(id: &RequestId, limit: usize) -> Sse {
+    let text = format!("the answer is larger than {limit} bytes");
+    let error = ErrorData::new(ErrorCode(CODE_TOO_LARGE), text, None);
+    let message = ServerJsonRpcMessage::error(error, Some(id.clone()));
+    Sse {
+        data: serde_json::to_string(&message).ok(),
+        ..Sse::default()
     }
-    if !list["_meta"].is_object() {
-        list["_meta"] = json!({});
-    }
-    list["_meta"][ODD_TOOLS] = Value::Array(odd);
 }
 
 /// Sets the process's TLS provider, unless the program has chosen one.

@@ -275,3 +275,95 @@ fn preview(bytes: &[u8]) -> String {
     let more = if bytes.len() > MOST { "…" } else { "" };
     format!("{:?}{more}", text.trim_end())
 }
+
+#[cfg(test)]
+mod tests {
+    use rmcp::model::{PingRequest, ServerRequest};
+    use tokio::sync::watch;
+
+    use super::*;
+
+    fn stdio(text: &str) -> Stdio<std::io::Cursor<Vec<u8>>, Vec<u8>> {
+        let changes = Arc::new(watch::Sender::new(0));
+        let hub = Arc::new(Hub::new(Arc::from("test"), changes));
+        let limits = Limits {
+            garbage: 2,
+            ..Limits::default()
+        };
+        Stdio::new(
+            std::io::Cursor::new(text.into()),
+            Vec::new(),
+            hub,
+            limits,
+            Arc::default(),
+        )
+    }
+
+    #[test]
+    fn an_id_is_found_at_either_end() {
+        let number = |n| Some(RequestId::Number(n));
+        assert_eq!(
+            find_id(br#"{"jsonrpc":"2.0","id":7,"res"#, false),
+            number(7)
+        );
+        assert_eq!(find_id(br#"xxx"}]},"id" : 12}"#, true), number(12));
+        assert_eq!(
+            find_id(br#"{"id":"a-1","result""#, false),
+            Some(RequestId::String("a-1".into()))
+        );
+        for text in ["", "\"id\"", "\"id\":", "\"id\":null", "{\"name\":1}"] {
+            assert_eq!(find_id(text.as_bytes(), false), None, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_taken_apart() {
+        let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+        let mut transport = stdio(&format!("[{ping},{ping}]\n{ping}"));
+        for _ in 0..3 {
+            let message = transport.receive().await.expect("three messages");
+            let ServerJsonRpcMessage::Request(request) = message else {
+                panic!("{message:?}");
+            };
+            assert!(matches!(
+                request.request,
+                ServerRequest::PingRequest(PingRequest { .. })
+            ));
+        }
+        assert!(transport.receive().await.is_none());
+        assert_eq!(transport.verdict.get(), None);
+    }
+
+    #[tokio::test]
+    async fn garbage_counts_in_a_row_only() {
+        let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+        let mut transport = stdio(&format!("a\nb\n{ping}\nc\n\n{{d\ne\nf\n{ping}\n"));
+        assert!(transport.receive().await.is_some());
+        assert!(transport.receive().await.is_none());
+        assert_eq!(
+            transport.verdict.get().map(String::as_str),
+            Some("wrote 3 lines in a row to its standard output that are no messages")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_message_that_was_given_up_half_way_is_finished_first() {
+        let (near, mut far) = tokio::io::duplex(4);
+        let mut writer = Writer {
+            pipe: Some(near),
+            unsent: VecDeque::new(),
+        };
+        let wait = std::time::Duration::from_millis(20);
+        let given_up = writer.send(b"first message\n".to_vec());
+        assert!(tokio::time::timeout(wait, given_up).await.is_err());
+        let reading = tokio::spawn(async move {
+            let mut text = String::new();
+            tokio::io::AsyncReadExt::read_to_string(&mut far, &mut text)
+                .await
+                .map(|_| text)
+        });
+        writer.send(b"second\n".to_vec()).await.unwrap();
+        drop(writer);
+        assert_eq!(reading.await.unwrap().unwrap(), "first message\nsecond\n");
+    }
+}

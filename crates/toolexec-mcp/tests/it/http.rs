@@ -299,10 +299,12 @@ async fn answers_over_the_limit_are_not_read() {
         response(200, "text/event-stream", data)
     })
     .await;
-    let error = bad(&server).await;
-    assert!(
-        matches!(error.kind(), ErrorKind::LimitExceeded | ErrorKind::Backend),
-        "{error:?}"
+    assert_eq!(
+        brief(&bad(&server).await),
+        (
+            ErrorKind::LimitExceeded,
+            "MCP server web: the answer is larger than 1048576 bytes"
+        )
     );
 }
 
@@ -385,16 +387,16 @@ impl ServerHandler for Slow {
         Cow::Owned(self.versions.clone())
     }
 
-    async fn list_tools(
+    fn list_tools(
         &self,
         _request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
-    ) -> Result<ListToolsResult, ErrorData> {
+    ) -> impl Future<Output = Result<ListToolsResult, ErrorData>> + Send {
         let schema = || json!({"type": "object"}).as_object().cloned().unwrap();
-        Ok(ListToolsResult::with_all_items(vec![
+        std::future::ready(Ok(ListToolsResult::with_all_items(vec![
             Tool::new("echo", "Echo", schema()),
             Tool::new("slow", "Progress", schema()),
-        ]))
+        ])))
     }
 
     async fn call_tool(
@@ -410,7 +412,7 @@ impl ServerHandler for Slow {
             }
         }
         let args = Value::Object(request.arguments.unwrap_or_default());
-        let content = ContentBlock::text(args.to_string());
-        Ok(CallToolResult::success(vec![content]).into())
+        let block = ContentBlock::text(args.to_string());
+        Ok(CallToolResult::success(vec![block]).into())
     }
 }

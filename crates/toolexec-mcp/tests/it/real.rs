@@ -189,8 +189,8 @@ async fn sqlite_stores_and_finds() {
     real.call("create_table", create).await;
     let insert = json!({"query": "INSERT INTO cats VALUES ('Tom')"});
     real.call("write_query", insert).await;
-    let read = json!({"query": "SELECT name FROM cats"});
-    let rows = real.call("read_query", read).await;
+    let select = json!({"query": "SELECT name FROM cats"});
+    let rows = real.call("read_query", select).await;
     assert_eq!(text(&rows), "[{'name': 'Tom'}]");
 }
 

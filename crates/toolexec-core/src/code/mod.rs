@@ -10,6 +10,7 @@
 
 mod answer;
 mod calls;
+mod check;
 mod clock;
 mod event;
 mod executor;

@@ -9,6 +9,7 @@ use toolexec_wire::{Failure, FailureKind, GuestLimits, GuestUsage, PROTOCOL, See
 use toolexec_wire::{ToGuest, ToHost};
 
 use super::calls::Calls;
+use super::check;
 use super::clock::Clock;
 use super::event::{CodeEvent, Sink};
 use super::executor::CodeExecutor;
@@ -390,6 +391,7 @@ async fn problems(
     if !tools.is_empty() {
         gateway.load(tools).await;
     }
+    problems.extend(check::calls(gateway.index(), calls));
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems
 }

@@ -12,6 +12,7 @@ mod catalog;
 mod lower;
 mod model;
 mod names;
+mod parameters;
 mod python;
 mod shape;
 mod signature;
@@ -23,6 +24,7 @@ use std::str::FromStr;
 
 use crate::tool::Tool;
 
+pub use parameters::{Others, Parameter, Parameters};
 pub use signature::signature;
 
 /// A language that tools can be declared in.

@@ -38,7 +38,7 @@ fn in_typescript(function: &Function, named: &[Named]) -> String {
     let key = &function.key;
     let rest = types.signature(function, 0);
     let mut text = match (key.namespace(), key.name()) {
-        (namespace, name) if typescript::is_reachable(namespace) => {
+        (namespace, name) if typescript::is_reachable(namespace, name) => {
             format!("tools{}{}{rest}", member(namespace), member(name))
         }
         // Its arguments are the second of `run`.

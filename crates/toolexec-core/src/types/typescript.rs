@@ -31,6 +31,8 @@ pub(crate) const MEMBERS: &[&str] = &[
     "progress",
     "log",
 ];
+/// Names that cannot be looked up: `await` and `JSON.stringify` ask every object for them.
+const HIDDEN: &[&str] = &["then", "toJSON"];
 /// An object that is written in one line takes at most this many characters.
 const INLINE: usize = 72;
 /// The largest integer that a JavaScript number holds exactly.
@@ -63,11 +65,13 @@ pub(crate) fn declarations(catalog: &Catalog) -> String {
     out.push_str("  }\n");
     out.push_str(TOOLS);
     for namespace in &catalog.namespaces {
-        if !is_reachable(&namespace.name) {
+        let shown = |function: &&Function| is_reachable(&namespace.name, function.key.name());
+        let mut tools = namespace.tools.iter().filter(shown).peekable();
+        if tools.peek().is_none() {
             continue;
         }
         let _ = writeln!(out, "    readonly {}: {{", name(&namespace.name));
-        for function in &namespace.tools {
+        for function in tools {
             let (short, id) = (name(function.key.name()), quoted(function.key.as_str()));
             let _ = writeln!(out, "      {short}: Calls[{id}];");
         }
@@ -102,14 +106,35 @@ const TOOLS: &str = r#"
     examples(tool: string): Promise<{ args: { [key: string]: unknown }; [key: string]: unknown }[]>;
     /** Runs several tools, one feeding the next. */
     chain(chain: object | object[]): Promise<{ [key: string]: unknown }>;
-    /** The namespaces and how many tools each has. */
-    namespaces(): Promise<{ name: string; tools: number }[]>;
+    /** The namespaces. */
+    namespaces(): Promise<string[]>;
     /** Tells how far the program is. */
     progress(progress: number, total?: number, message?: string): void;
-    /** Logs; level is debug, info, warning or error. */
-    log(data: unknown, level?: unknown): void;
+    /** Logs. */
+    log(data: unknown): void;
+    log(level: "debug" | "info" | "warning" | "error", data: unknown): void;
 "#;
-const FOOTER: &str = "declare const tools: Toolexec.Tools;\n";
+const FOOTER: &str = r"declare const tools: Toolexec.Tools;
+declare const run: Toolexec.Tools['run'];
+declare const search: Toolexec.Tools['search'];
+declare const describe: Toolexec.Tools['describe'];
+declare const examples: Toolexec.Tools['examples'];
+declare const chain: Toolexec.Tools['chain'];
+declare const namespaces: Toolexec.Tools['namespaces'];
+declare const progress: Toolexec.Tools['progress'];
+declare const log: Toolexec.Tools['log'];
+/** What a call throws that failed. */
+declare class ToolError extends Error {
+  readonly tool: string | null;
+  /** `tool_error` for a tool's own failure; else what is wrong, such as `invalid_input`. */
+  readonly code: string;
+  readonly violations: unknown[];
+  readonly retryable: boolean;
+  /** What a failing tool answered. */
+  readonly value: unknown;
+  readonly hints: string[];
+}
+";
 
 /// Writes types; named ones by their names.
 pub(crate) struct Types<'a> {
@@ -252,9 +277,12 @@ impl<'a> Types<'a> {
     }
 }
 
-/// Whether the tools of a namespace can be called as `tools.namespace.name(…)`.
-pub(crate) fn is_reachable(namespace: &str) -> bool {
-    !namespace.is_empty() && !MEMBERS.contains(&namespace)
+/// Whether a tool can be called as `tools.namespace.name(…)`.
+pub(crate) fn is_reachable(namespace: &str, name: &str) -> bool {
+    !namespace.is_empty()
+        && !MEMBERS.contains(&namespace)
+        && !HIDDEN.contains(&namespace)
+        && !HIDDEN.contains(&name)
 }
 
 /// Whether a call without arguments is whole.

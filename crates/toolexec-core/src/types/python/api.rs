@@ -59,12 +59,7 @@ const API: &[(&str, &str, &str, &str)] = &[
         "<dict>[<str>, <Any>]",
         "Runs several tools, one feeding the next.",
     ),
-    (
-        "namespaces",
-        "self",
-        "<list>[<dict>[<str>, <Any>]]",
-        "The namespaces and how many tools each has.",
-    ),
+    ("namespaces", "self", "<list>[<str>]", "The namespaces."),
     (
         "progress",
         "self, progress: <float>, total: <float> | None = ..., message: <str> | None = ...",

@@ -60,7 +60,8 @@ const TYPESCRIPT_RIGHT: &[&str] = &[
     r#"const name: string = "x" + "y"; const any: unknown = await tools.run(name, { a: 1 });
        await tools.run("github:create_issue:1.0.0", {});"#,
     r#"const hits = await tools.search("issues", 3); const id: string | undefined = hits[0]?.id;
-       tools.progress(1, 2, "half"); tools.log("done");"#,
+       tools.progress(1, 2, "half"); log("done"); tools.log("info", [1]);
+       try { await run("free:form"); } catch (error) { if (error instanceof ToolError) log(error.code); }"#,
 ];
 
 const TYPESCRIPT_WRONG: &[(&str, &str)] = &[

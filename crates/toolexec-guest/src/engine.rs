@@ -43,10 +43,7 @@ pub fn create(language: Language) -> Option<Box<dyn Engine>> {
         }
         #[cfg(feature = "python")]
         Language::Python => Some(Box::new(crate::python::Python::new())),
-        #[expect(
-            unreachable_patterns,
-            reason = "which languages are left depends on features"
-        )]
+        #[cfg(not(all(feature = "javascript", feature = "python")))]
         _ => None,
     }
 }

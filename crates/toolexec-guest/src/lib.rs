@@ -19,4 +19,8 @@ pub mod javascript;
 #[cfg(feature = "python")]
 pub mod python;
 pub mod session;
+#[cfg(not(target_family = "wasm"))]
 pub mod stdio;
+pub mod text;
+#[cfg(target_family = "wasm")]
+mod wasm;

@@ -1,0 +1,71 @@
+//! The module for wasm: a channel over two imports, and the exports that a host calls.
+//!
+//! `init` builds the engine of the module and evaluates its prelude; the memory can be kept as an
+//! image after it. `run` serves the host until it hangs up. The imports are of module `toolexec`:
+//! `read(ptr, len) -> len` blocks and returns 0 at the end, `write(ptr, len)` takes all.
+#![expect(
+    unsafe_code,
+    reason = "imports and exports of a module are not checked by the compiler"
+)]
+
+use std::cell::RefCell;
+use std::io;
+
+use toolexec_wire::Language;
+
+use crate::engine::Engine;
+use crate::host::Channel;
+use crate::session::serve_with;
+
+#[link(wasm_import_module = "toolexec")]
+unsafe extern "C" {
+    #[link_name = "read"]
+    fn host_read(ptr: *mut u8, len: usize) -> i32;
+    #[link_name = "write"]
+    fn host_write(ptr: *const u8, len: usize);
+}
+
+struct Imports;
+
+impl Channel for Imports {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // SAFETY: the host writes at most `len` bytes from `ptr` on.
+        let size = unsafe { host_read(buffer.as_mut_ptr(), buffer.len()) };
+        usize::try_from(size).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // SAFETY: the host only reads these bytes.
+        unsafe { host_write(bytes.as_ptr(), bytes.len()) };
+        Ok(())
+    }
+}
+
+thread_local! {
+    static READY: RefCell<Option<(Language, Box<dyn Engine>)>> = const { RefCell::new(None) };
+}
+
+/// Builds the engine.
+#[unsafe(export_name = "init")]
+extern "C" fn init() {
+    READY.set(ready());
+}
+
+/// Serves the host; 0 when it ended in peace.
+#[unsafe(export_name = "run")]
+extern "C" fn run() -> i32 {
+    i32::from(serve_with(Imports, READY.take()).is_err())
+}
+
+#[cfg(feature = "javascript")]
+fn ready() -> Option<(Language, Box<dyn Engine>)> {
+    let mut engine = crate::javascript::JavaScript::new();
+    engine.warm().ok()?;
+    Some((Language::JavaScript, Box::new(engine)))
+}
+
+#[cfg(not(feature = "javascript"))]
+fn ready() -> Option<(Language, Box<dyn Engine>)> {
+    let engine = crate::engine::create(Language::Python)?;
+    Some((Language::Python, engine))
+}

@@ -1,0 +1,499 @@
+//! How programs end: with which value, with which error.
+
+use serde_json::{Value, json};
+use toolexec_wire::{Failure, FailureKind, GuestLimits, SeenCall, Start};
+
+use super::{python, run, tools, value};
+use crate::harness::Guest;
+
+#[test]
+fn the_value_is_the_return_else_out_else_the_last_expression() {
+    for (source, expected) in [
+        ("1 + 1", json!(2)),
+        ("x = 1", json!(null)),
+        ("", json!(null)),
+        ("return 5", json!(5)),
+        ("if True:\n    return 5\n6", json!(5)),
+        (
+            "for i in range(9):\n    if i == 3:\n        return i\n7",
+            json!(3),
+        ),
+        ("__out = 4\n5", json!(4)),
+        ("__out = 4\nreturn 5", json!(5)),
+        ("__out = 4\nif True: return (5)\n6", json!(5)),
+        ("if False:\n    __out = 1\n8", json!(8)),
+        ("try:\n    return 1\nfinally:\n    print('bye')", json!(1)),
+        (
+            "x = 3\nif x > 2:\n    'big'\nelse:\n    'small'",
+            json!("big"),
+        ),
+        (
+            "try:\n    {}['x']\nexcept KeyError:\n    'none'",
+            json!("none"),
+        ),
+        ("async def main():\n    return 9\nmain()", json!(9)),
+        (
+            "import asyncio\nasync def main():\n    return 9\nif __name__ == '__main__':\n    asyncio.run(main())",
+            json!(9),
+        ),
+        ("def f():\n    return 1\nf()", json!(1)),
+        ("async def f():\n    return 1\nx = await f()\nx", json!(1)),
+        ("print('x')", json!(null)),
+    ] {
+        assert_eq!(value(source), expected, "{source}");
+    }
+}
+
+#[test]
+fn values_become_json() {
+    for (source, expected) in [
+        (
+            "[None, True, 1, 1.5, 'ß', -0.0]",
+            json!([null, true, 1, 1.5, "ß", -0.0]),
+        ),
+        ("(1, [2, {'a': (3,)}])", json!([1, [2, {"a": [3]}]])),
+        ("{1, 1}", json!([1])),
+        ("[float('nan'), float('inf')]", json!([null, null])),
+        (
+            "[2**63, 2**64, -2**70]",
+            json!([
+                9_223_372_036_854_775_808_u64,
+                "18446744073709551616",
+                "-1180591620717411303424"
+            ]),
+        ),
+        (
+            "{1: 'a', 2.5: 'b', False: 'c', None: 'd'}",
+            json!({"1": "a", "2.5": "b", "false": "c", "null": "d"}),
+        ),
+        ("b'hi'", json!("aGk=")),
+        (
+            "from datetime import date, datetime, timedelta, timezone\n\
+             [date(2026, 1, 2), datetime(2026, 1, 2, 3, 4, 5, 6), datetime(2026, 1, 2, tzinfo=timezone.utc), timedelta(minutes=2), timedelta(milliseconds=1)]",
+            json!([
+                "2026-01-02",
+                "2026-01-02T03:04:05.000006",
+                "2026-01-02T00:00:00+00:00",
+                120,
+                0.001
+            ]),
+        ),
+        (
+            "from decimal import Decimal\nDecimal('1.20')",
+            json!("1.20"),
+        ),
+        (
+            "from dataclasses import dataclass\n@dataclass\nclass P:\n    x: int\n    y: list\nP(1, [P(2, [])])",
+            json!({"x": 1, "y": [{"x": 2, "y": []}]}),
+        ),
+        (
+            "class C:\n    def __init__(self):\n        self.a = 1\nC()",
+            json!({"a": 1}),
+        ),
+        (
+            "from collections import namedtuple, Counter\n[namedtuple('T', 'a b')(1, 2), Counter('aab')]",
+            json!([{"a": 1, "b": 2}, {"a": 2, "b": 1}]),
+        ),
+        (
+            "ValueError('bad')",
+            json!({"error": "ValueError", "message": "bad"}),
+        ),
+    ] {
+        assert_eq!(value(source), expected, "{source}");
+    }
+}
+
+#[test]
+fn inputs_and_answers_become_values() {
+    let mut start =
+        python("[type(v).__name__ for v in [a, b, c, d, e, f, g]] + [g['x'][1], c + 1]");
+    for (name, input) in [
+        ("a", json!(null)),
+        ("b", json!(true)),
+        ("c", json!(18_446_744_073_709_551_615_u64)),
+        ("d", json!(1.5)),
+        ("e", json!("ß")),
+        ("f", json!([])),
+        ("g", json!({"x": [1, "two"]})),
+    ] {
+        start.inputs.insert(name.into(), input);
+    }
+    let types = json!([
+        "NoneType",
+        "bool",
+        "int",
+        "float",
+        "str",
+        "list",
+        "dict",
+        "two",
+        "18446744073709551616"
+    ]);
+    assert_eq!(Guest::new().run(start, tools).result.unwrap(), types);
+    let echoed = "tools.echo.args(a=None, b=[1, 2.5, {'c': 'd'}], t=(1,))";
+    assert_eq!(
+        value(echoed),
+        json!({"a": null, "b": [1, 2.5, {"c": "d"}], "t": [1]})
+    );
+}
+
+#[test]
+fn values_without_a_json_form_are_errors_that_say_where() {
+    for (source, message) in [
+        (
+            "print",
+            "the value of the program is a function, which has no JSON form: call it",
+        ),
+        (
+            "def f(): pass\n[1, f]",
+            "the value of the program at [1] is a function, which has no JSON form: call it",
+        ),
+        (
+            "tools.math.add",
+            "the value of the program is a tool, not what a tool answers: call it",
+        ),
+        (
+            "l = []\nl.append(l)\n{'a': l}",
+            "the value of the program at [\"a\"][0] holds itself, so it has no JSON form",
+        ),
+        (
+            "async def f(): pass\nx = f()\n[x]",
+            "the value of the program at [0] was not awaited: write `await` before the call",
+        ),
+        (
+            "{(1, 2): 3}",
+            "the value of the program has a key of type tuple, which JSON cannot have",
+        ),
+        (
+            "int",
+            "the value of the program is a class, which has no JSON form: make an instance",
+        ),
+    ] {
+        let failure = run(source).failure();
+        assert_eq!(
+            (failure.kind, failure.message.as_str()),
+            (FailureKind::Exception, message),
+            "{source}"
+        );
+    }
+}
+
+#[test]
+fn values_that_are_too_large_are_errors() {
+    // A small value that is large as JSON.
+    let bomb = "x = ['a'] * 10\nfor i in range(40):\n    x = [x, x]\nx";
+    let mut small = python("'x' * 100");
+    small.limits.result_bytes = Some(50);
+    for start in [python(bomb), small] {
+        let failure = Guest::new().run(start, tools).failure();
+        assert_eq!(failure.kind, FailureKind::ResultSize);
+        assert_eq!(
+            failure.hints,
+            ["return only what is needed: filter, count or cut before returning"]
+        );
+    }
+    let deep = "x = 1\nfor i in range(500):\n    x = [x]\nx";
+    assert_eq!(
+        run(deep).failure().message,
+        "the value of the program nests deeper than 120 levels"
+    );
+}
+
+fn brief(failure: &Failure) -> (FailureKind, Option<&str>, &str, Option<u32>, Option<u32>) {
+    let Failure {
+        kind,
+        name,
+        message,
+        line,
+        column,
+        ..
+    } = failure;
+    (*kind, name.as_deref(), message, *line, *column)
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn errors_point_into_the_program_as_written() {
+    use FailureKind::{Exception, Memory, Syntax, Unsupported};
+    for (source, expected) in [
+        (
+            "x = 1\ny = x / 0",
+            (
+                Exception,
+                Some("ZeroDivisionError"),
+                "division by zero",
+                2,
+                5,
+            ),
+        ),
+        (
+            "ä = 'ß' + nope",
+            (
+                Exception,
+                Some("NameError"),
+                "name 'nope' is not defined",
+                1,
+                11,
+            ),
+        ),
+        (
+            "raise ValueError('no')",
+            (Exception, Some("ValueError"), "no", 1, 7),
+        ),
+        (
+            "raise ValueError('a', 1)",
+            (Exception, Some("ValueError"), "('a', 1)", 1, 7),
+        ),
+        (
+            "raise ValueError(3)",
+            (Exception, Some("ValueError"), "3", 1, 7),
+        ),
+        (
+            "x = [1]\ndel x[0]; await x; y = 1 / 0",
+            (
+                Exception,
+                Some("ZeroDivisionError"),
+                "division by zero",
+                2,
+                24,
+            ),
+        ),
+        (
+            "try:\n    pass\nexcept Exception as e:\n    pass\nx = {}\nx['a'].code + 1/0",
+            (Exception, Some("KeyError"), "a", 6, 1),
+        ),
+        (
+            "def f():\n    assert 1 == 2, 'oh'\nf()",
+            (Exception, Some("AssertionError"), "oh\nassert 1 == 2", 2, 12),
+        ),
+        (
+            "x = (1 +",
+            (
+                Syntax,
+                Some("SyntaxError"),
+                "unexpected EOF while parsing",
+                1,
+                9,
+            ),
+        ),
+        (
+            "if x\n    y",
+            (
+                Syntax,
+                Some("SyntaxError"),
+                "expected `:`, found newline",
+                1,
+                5,
+            ),
+        ),
+        (
+            "def f():\n    nonlocal q",
+            (
+                Syntax,
+                Some("SyntaxError"),
+                "no binding for nonlocal 'q' found",
+                2,
+                5,
+            ),
+        ),
+        (
+            "x = 1\nclass A(Exception): pass",
+            (
+                Unsupported,
+                Some("NotImplementedError"),
+                "Python here does not have classes with a base or a metaclass",
+                2,
+                1,
+            ),
+        ),
+        (
+            "def f(): return f()\nf()",
+            (
+                Memory,
+                Some("RecursionError"),
+                "maximum recursion depth exceeded",
+                1,
+                17,
+            ),
+        ),
+    ] {
+        let failure = run(source).failure();
+        let (kind, name, message, line, column) = expected;
+        assert_eq!(
+            brief(&failure),
+            (kind, name, message, Some(line), Some(column)),
+            "{source}"
+        );
+    }
+}
+
+#[test]
+fn prints_go_to_their_stream() {
+    let ran = run(
+        "import sys\nprint('a', 1, sep='-')\nprint('b', end='')\nprint('err', file=sys.stderr)\nprint('ß')",
+    );
+    assert_eq!(
+        (ran.stdout.as_str(), ran.stderr.as_str()),
+        ("a-1\nbß\n", "err\n")
+    );
+}
+
+fn keep(source: &str) -> Start {
+    Start {
+        keep: true,
+        ..python(source)
+    }
+}
+
+#[test]
+fn a_session_keeps_its_state() {
+    let mut guest = Guest::new();
+    let mut value = |source: &str| {
+        guest
+            .run(keep(source), tools)
+            .result
+            .map_err(|failure| (failure.message, failure.line, failure.trace))
+    };
+    assert_eq!(
+        value("x = 1\ndef f(n):\n    return x + n / 0"),
+        Ok(json!(null))
+    );
+    assert_eq!(value("x += 1\nx"), Ok(json!(2)));
+    let trace = [
+        "File \"earlier input\", line 3, in f: return x + n / 0",
+        "File \"main.py\", line 2, in <module>: f(1)",
+    ];
+    assert_eq!(
+        value("x = 5\nf(1)"),
+        Err((
+            "division by zero".into(),
+            Some(2),
+            trace.map(String::from).to_vec()
+        ))
+    );
+    // What it did before it failed stays.
+    assert_eq!(value("x"), Ok(json!(5)));
+    assert_eq!(
+        value("x +"),
+        Err(("expected an expression".into(), Some(1), Vec::new()))
+    );
+    assert_eq!(
+        value("import asyncio\nawait asyncio.gather(*[tools.echo.args(i=x) for i in range(2)])"),
+        Ok(json!([{"i": 5}, {"i": 5}]))
+    );
+    assert_eq!(
+        value("try:\n    tools.fail.now()\nexcept Exception as e:\n    y = e"),
+        Ok(json!(null))
+    );
+    assert_eq!(value("if y:\n    'in a block'"), Ok(json!("in a block")));
+    assert_eq!(value("if x == 9:\n    'in a block'"), Ok(json!(null)));
+    assert_eq!(
+        value("try:\n    y.code\nexcept: pass"),
+        Ok(json!("tool_error"))
+    );
+}
+
+#[test]
+fn a_program_without_keep_leaves_nothing() {
+    let mut guest = Guest::new();
+    assert_eq!(guest.run(python("x = 1"), tools).result, Ok(json!(null)));
+    assert_eq!(
+        guest.run(python("x"), tools).failure().message,
+        "name 'x' is not defined"
+    );
+}
+
+#[test]
+fn a_check_tells_problems_and_calls_and_runs_nothing() {
+    let check = |source: &str| Guest::new().check(python(source));
+    let call = |tool: &str, line, column, args: Option<&[&str]>| SeenCall {
+        tool: tool.into(),
+        line,
+        column,
+        args: args.map(|args| args.iter().map(ToString::to_string).collect()),
+    };
+    let (problems, calls) = check("print('no')\nx = tools.math.add(a=1)\ntools.run('a:b', opts)");
+    assert_eq!(problems, []);
+    assert_eq!(
+        calls,
+        [
+            call("math:add", 2, 5, Some(&["a"])),
+            call("a:b", 3, 1, None)
+        ]
+    );
+    let (problems, calls) = check("tools.math.add(a=1)\nclass A(B): pass");
+    let problems: Vec<_> = problems.iter().map(brief).collect();
+    let message = "Python here does not have classes with a base or a metaclass";
+    assert_eq!(
+        problems,
+        [(
+            FailureKind::Unsupported,
+            Some("NotImplementedError"),
+            message,
+            Some(2),
+            Some(1)
+        )]
+    );
+    assert_eq!(calls, [call("math:add", 1, 1, Some(&["a"]))]);
+    let (problems, calls) = check("const x = await tools.math.add({a: 1});");
+    assert_eq!(calls, []);
+    let [problem] = &problems[..] else {
+        panic!("{problems:?}")
+    };
+    assert_eq!((problem.kind, problem.line), (FailureKind::Syntax, Some(1)));
+    assert_eq!(
+        problem.hints,
+        ["this looks like JavaScript: run it as language `javascript`"]
+    );
+}
+
+#[test]
+fn what_python_users_write_works() {
+    for (source, expected) in [
+        ("x = [1, 2, 3]\ndel x[0]\nx", json!([2, 3])),
+        ("x = {'a': 1, 'b': 2}\ndel x['a']\nx", json!({"b": 2})),
+        ("x = {(1, 2): 1}\ndel x[1, 2]\nlen(x)", json!(0)),
+        ("x = [1, 2, 3]\ndel x[1:]\nx", json!([1])),
+        ("x = 1\ndel x\n2", json!(2)),
+        ("x = [[1], [2]]\ndel x[0][0], x[1]\nx", json!([[]])),
+        (
+            "import asyncio\nasync def f(): return 1\nasync def main():\n    t = asyncio.create_task(f())\n    return await t\nasyncio.run(main())",
+            json!(1),
+        ),
+        (
+            "from asyncio import create_task, gather\nasync def f(): return 1\nawait gather(create_task(f()), f())",
+            json!([1, 1]),
+        ),
+        (
+            "import asyncio\nasync def f(): raise ValueError('x')\n[str(r) for r in await asyncio.gather(f(), return_exceptions=True)]",
+            json!(["x"]),
+        ),
+        (
+            "import os\nos.environ.get('HOME'), os.getenv('PATH')",
+            json!([null, null]),
+        ),
+        (
+            "import json, re, math, itertools, functools, random, collections, time, sys\njson.loads(json.dumps({'a': [1, None]}))",
+            json!({"a": [1, null]}),
+        ),
+        (
+            "def f(*a, **k): return a, k\nf(1, b=2)",
+            json!([[1], {"b": 2}]),
+        ),
+        ("match [1, 2]:\n    case [a, b]: x = a + b\nx", json!(3)),
+        (
+            "with_default = (lambda a, b=2: a * b)(3)\nf'{with_default:>4}'",
+            json!("   6"),
+        ),
+    ] {
+        assert_eq!(value(source), expected, "{source}");
+    }
+}
+
+#[test]
+fn limits_are_none_without_being_asked_for() {
+    let mut start = python("sum(range(1000))");
+    start.limits = GuestLimits::default();
+    let ran = Guest::new().run(start, tools);
+    assert_eq!(ran.result, Ok(Value::from(499_500)));
+}

@@ -139,6 +139,14 @@ pub fn github_openapi() -> Result<PathBuf, Missing> {
     )
 }
 
+/// A directory of small OpenAPI 2.0, 3.0 and 3.1 documents, as npm's `@readme/oas-examples` has
+/// them.
+pub fn openapi_examples() -> Result<PathBuf, Missing> {
+    let package = "node_modules/@readme/oas-examples/package.json";
+    let file = entry("openapi-examples", package)?;
+    Ok(file.parent().map(Path::to_path_buf).unwrap_or_default())
+}
+
 /// Starts Prism mocking the OpenAPI document at `document` on a free loopback port.
 pub fn prism(document: &Path) -> Result<Served, Missing> {
     let node = node("prism")?;

@@ -79,6 +79,11 @@ pub const KITS: &[Kit] = &[
         packages: &["@octokit/openapi@23.0.2"],
     },
     Kit {
+        name: "openapi-examples",
+        installer: Installer::Npm,
+        packages: &["@readme/oas-examples@8.2.2"],
+    },
+    Kit {
         name: "mcp-python",
         installer: Installer::Pip,
         packages: &[

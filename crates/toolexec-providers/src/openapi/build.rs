@@ -28,6 +28,7 @@ pub(super) struct Builder<'d> {
     pub(super) schemas: Schemas<'d>,
     /// The output schemas' size, or none when they are not wanted.
     pub(super) max_output_schema: Option<usize>,
+    pub(super) max_input_schema: usize,
     pub(super) notices: Vec<String>,
 }
 
@@ -84,7 +85,7 @@ impl Builder<'_> {
             .annotations(annotations(place.method))
             .tags(tags(place.operation))
             .meta(meta(place))
-            .input_schema(self.close(input));
+            .input_schema(self.close(place, input));
         if let Some(title) = place.text("summary") {
             tool = tool.title(title);
         }
@@ -95,13 +96,20 @@ impl Builder<'_> {
         Ok((operation, tool))
     }
 
-    fn close(&self, input: Input) -> Value {
+    fn close(&mut self, place: &Place<'_>, input: Input) -> Value {
         let mut schema = json!({"type": "object", "properties": input.properties});
         if !input.required.is_empty() {
             schema["required"] = Value::Array(input.required);
         }
         schema["additionalProperties"] = json!(false);
-        self.schemas.close(&mut schema, Direction::Request);
+        let max = self.max_input_schema;
+        if self.schemas.close(&mut schema, Direction::Request, max) {
+            self.notices.push(format!(
+                "{}: its input schema is larger than {max} bytes; what is farthest from its top \
+                 is not checked (max_input_schema)",
+                place.label()
+            ));
+        }
         schema
     }
 
@@ -279,12 +287,10 @@ impl Builder<'_> {
             .find(|(media_type, _)| media::is_json(media_type));
         let schema = json?.1.get("schema")?;
         let mut schema = self.schemas.rewrite(schema, Direction::Response);
-        self.schemas.close(&mut schema, Direction::Response);
-        let size = size(&schema);
-        if size > limit {
+        if self.schemas.close(&mut schema, Direction::Response, limit) {
             self.notices.push(format!(
-                "{}: its output schema of about {size} bytes is left out; at most {limit} are \
-                 kept (max_output_schema)",
+                "{}: its output schema is left out; it is larger than {limit} bytes \
+                 (max_output_schema)",
                 place.label()
             ));
             return None;
@@ -396,30 +402,26 @@ fn meta(place: &Place<'_>) -> Map<String, Value> {
     meta
 }
 
-/// About how many bytes a value has as JSON.
-fn size(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len() + 3,
-        Value::Array(items) => 2 + items.iter().map(size).sum::<usize>(),
-        Value::Object(fields) => {
-            2 + fields
-                .iter()
-                .map(|(k, v)| k.len() + 4 + size(v))
-                .sum::<usize>()
-        }
-        _ => 5,
-    }
-}
+const METHODS: [&str; 9] = [
+    "get", "put", "post", "delete", "options", "head", "patch", "trace", "query",
+];
 
 /// The operations of a path item, by method.
 pub(super) fn operations(item: &Value) -> impl Iterator<Item = (&str, &Value)> {
-    const METHODS: [&str; 9] = [
-        "get", "put", "post", "delete", "options", "head", "patch", "trace", "query",
-    ];
     let fields = item.as_object().into_iter().flatten();
     fields
         .filter(|(key, _)| METHODS.contains(&key.as_str()))
         .map(|(key, operation)| (key.as_str(), operation))
+}
+
+/// Keys of a path item that mean nothing, such as `GET` (methods are written in small letters).
+pub(super) fn unknown_keys(item: &Value) -> impl Iterator<Item = &String> {
+    const KNOWN: [&str; 5] = ["$ref", "summary", "description", "servers", "parameters"];
+    let keys = item.as_object().into_iter().flatten().map(|(key, _)| key);
+    keys.filter(|key| {
+        let key = key.as_str();
+        !KNOWN.contains(&key) && !METHODS.contains(&key) && !key.starts_with("x-")
+    })
 }
 
 /// A path item with what its own reference adds.

@@ -81,6 +81,8 @@ pub struct ApiLimits {
     pub max_response: usize,
     /// The largest request body, in bytes.
     pub max_request: usize,
+    /// The largest input schema, in bytes of JSON; what is beyond is not checked, and said so.
+    pub max_input_schema: usize,
     /// The largest output schema kept, in bytes of JSON; a larger one is left out and said so.
     pub max_output_schema: usize,
 }
@@ -91,6 +93,7 @@ impl Default for ApiLimits {
             max_document: 64 << 20,
             max_response: 10 << 20,
             max_request: 32 << 20,
+            max_input_schema: 1 << 20,
             max_output_schema: 256 << 10,
         }
     }

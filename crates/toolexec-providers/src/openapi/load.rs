@@ -66,6 +66,7 @@ pub(super) fn load(name: &str, config: &ApiConfig, document: Value) -> Result<Op
             max_output_schema: config
                 .output_schemas
                 .then_some(config.limits.max_output_schema),
+            max_input_schema: config.limits.max_input_schema,
             notices: Vec::new(),
         },
         names: Names::of_tools(),
@@ -117,6 +118,10 @@ impl Found<'_> {
     }
 
     fn read_item(&mut self, path: &str, item: &Value) {
+        for key in build::unknown_keys(item) {
+            let notice = format!("left out {key:?} of {path}: it is no method");
+            self.notices.push(notice);
+        }
         for (method, operation) in build::operations(item) {
             let place = Place {
                 method,

@@ -4,7 +4,7 @@
 //! schemas stay finite. Shared schemas are rewritten once for the whole document.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -40,6 +40,7 @@ pub(super) struct Schemas<'d> {
 struct Shared {
     schema: Value,
     references: Vec<String>,
+    size: usize,
 }
 
 /// The names of shared schemas under `$defs`, and the references they stand for.
@@ -66,22 +67,33 @@ impl<'d> Schemas<'d> {
         rewrite::schema(self, schema, direction)
     }
 
-    /// Adds `$defs` with every shared schema that `schema` reaches.
-    pub(super) fn close(&self, schema: &mut Value, direction: Direction) {
+    /// Adds `$defs` with every shared schema that `schema` reaches, the nearest first, up to
+    /// `max_bytes` of JSON; those beyond are left open. Tells whether there are such.
+    pub(super) fn close(&self, schema: &mut Value, direction: Direction, max_bytes: usize) -> bool {
         let mut pending = Vec::new();
         collect_references(schema, &mut pending);
+        let mut pending: VecDeque<String> = pending.into();
         let mut defs: BTreeMap<String, Value> = BTreeMap::new();
-        while let Some(name) = pending.pop() {
+        let mut bytes = size(schema);
+        let mut is_cut = bytes > max_bytes;
+        while let Some(name) = pending.pop_front() {
             if defs.contains_key(&name) {
                 continue;
             }
             let shared = self.shared(&name, direction);
+            if bytes + shared.size > max_bytes {
+                is_cut = true;
+                defs.insert(name, json!({}));
+                continue;
+            }
+            bytes += shared.size;
             pending.extend(shared.references.iter().cloned());
             defs.insert(name, shared.schema.clone());
         }
         if !defs.is_empty() {
             schema["$defs"] = Value::Object(defs.into_iter().collect());
         }
+        is_cut
     }
 
     /// What could not be used as it was written.
@@ -143,7 +155,11 @@ impl<'d> Schemas<'d> {
         let schema = target.map_or(json!({}), |target| self.rewrite(target, direction));
         let mut references = Vec::new();
         collect_references(&schema, &mut references);
-        let shared = Rc::new(Shared { schema, references });
+        let shared = Rc::new(Shared {
+            size: size(&schema),
+            schema,
+            references,
+        });
         self.shared.borrow_mut().insert(key, shared.clone());
         shared
     }
@@ -187,6 +203,21 @@ fn collect_references(schema: &Value, names: &mut Vec<String>) {
     }
 }
 
+/// About how many bytes a value has as JSON.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 3,
+        Value::Array(items) => 2 + items.iter().map(size).sum::<usize>(),
+        Value::Object(fields) => {
+            2 + fields
+                .iter()
+                .map(|(k, v)| k.len() + 4 + size(v))
+                .sum::<usize>()
+        }
+        _ => 5,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,7 +246,7 @@ mod tests {
         let schemas = Schemas::new(&document);
         let node = json!({"$ref": "#/components/schemas/Node"});
         let mut request = schemas.rewrite(&node, Direction::Request);
-        schemas.close(&mut request, Direction::Request);
+        assert!(!schemas.close(&mut request, Direction::Request, 10_000));
         let other = json!({"type": ["string", "null"], "enum": ["a", null]});
         let expected = json!({
             "$ref": "#/$defs/Node",
@@ -231,7 +262,7 @@ mod tests {
         });
         assert_eq!(request, expected);
         let mut response = schemas.rewrite(&node, Direction::Response);
-        schemas.close(&mut response, Direction::Response);
+        assert!(!schemas.close(&mut response, Direction::Response, 10_000));
         let expected = json!({
             "$ref": "#/$defs/Node",
             "$defs": {
@@ -246,6 +277,17 @@ mod tests {
         });
         assert_eq!(response, expected);
         assert_eq!(schemas.take_notices(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_beyond_the_limit_is_left_open() {
+        let document = document("3.0.0");
+        let schemas = Schemas::new(&document);
+        let node = json!({"$ref": "#/components/schemas/Node"});
+        let mut schema = schemas.rewrite(&node, Direction::Request);
+        assert!(schemas.close(&mut schema, Direction::Request, 210));
+        assert_eq!(schema["$defs"]["Other"], json!({}));
+        assert_eq!(schema["$defs"]["Node"]["type"], "object");
     }
 
     #[test]

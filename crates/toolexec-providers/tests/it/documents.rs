@@ -39,6 +39,7 @@ fn a_broken_operation_costs_itself_only() {
         "paths": {
             "/good": get(&json!({})),
             "/no-object": "text",
+            "/capital": {"GET": {}, "summary": "s", "x-own": 1},
             "/bad-operation": {"get": 5},
             "/no-name": get(&json!({"parameters": [{"in": "query"}]})),
             "/no-in": get(&json!({"parameters": [{"name": "a"}]})),
@@ -61,6 +62,7 @@ fn a_broken_operation_costs_itself_only() {
         api.notices(),
         [
             "left out /no-object: it is no object",
+            "left out \"GET\" of /capital: it is no method",
             "left out GET /bad-operation: it is no object",
             "left out GET /no-name: a parameter has no name",
             "left out GET /no-in: parameter \"a\" has no in",
@@ -230,6 +232,49 @@ fn a_tool_says_all_that_the_document_does() {
     assert_eq!(api.notices(), Vec::<String>::new());
 }
 
+/// As in some large APIs, where nearly every schema reaches nearly every other.
+#[test]
+fn schemas_that_all_reach_each_other_stay_small() {
+    const COUNT: usize = 400;
+    let name = |n: usize| format!("#/components/schemas/s{}", n % COUNT);
+    let schemas: serde_json::Map<String, Value> = (0..COUNT)
+        .map(|n| {
+            let text = "x".repeat(10_000);
+            let schema = json!({"type": "object", "description": text, "properties": {
+                "a": {"$ref": name(n + 1)}, "b": {"$ref": name(n * 7 + 3)},
+            }});
+            (format!("s{n}"), schema)
+        })
+        .collect();
+    let paths: serde_json::Map<String, Value> = (0..COUNT)
+        .map(|n| {
+            let content = json!({"application/json": {"schema": {"$ref": name(n)}}});
+            let operation = json!({
+                "requestBody": {"content": content},
+                "responses": {"200": {"content": content}},
+            });
+            (format!("/p{n}"), json!({"post": operation}))
+        })
+        .collect();
+    let mut config = config();
+    config.limits.max_input_schema = 100_000;
+    let document = json!({"openapi": "3.1.0", "paths": paths, "components": {"schemas": schemas}});
+    let start = std::time::Instant::now();
+    let api = OpenApi::load("x", &config, document).unwrap();
+    assert!(
+        start.elapsed() < std::time::Duration::from_secs(10),
+        "{:?}",
+        start.elapsed()
+    );
+    let tools: Vec<&Tool> = api.tools().collect();
+    assert_eq!((tools.len(), api.notices().len()), (COUNT, 2 * COUNT));
+    for tool in tools {
+        assert!(tool.input_schema.to_string().len() < 110_000);
+        assert_eq!(tool.output_schema, None);
+        Schema::compile(tool.input_schema.clone()).unwrap();
+    }
+}
+
 #[test]
 fn filters_choose_operations_and_say_what_they_did() {
     let document = json!({
@@ -274,9 +319,7 @@ fn a_large_output_schema_is_left_out_and_said() {
     assert_eq!(api.tools().next().unwrap().output_schema, None);
     assert_eq!(
         api.notices(),
-        [
-            "GET /a: its output schema of about 137 bytes is left out; at most 50 are kept (max_output_schema)"
-        ]
+        ["GET /a: its output schema is left out; it is larger than 50 bytes (max_output_schema)"]
     );
     config.output_schemas = false;
     let api = OpenApi::load("x", &config, document).unwrap();

@@ -167,7 +167,7 @@ async fn what_is_not_there_is_unavailable() {
             "API x cannot be reached: its host name is not known",
         ),
     ];
-    for (url, message) in cases {
+    for (url, message) in cases.clone() {
         let error = call(&api(&config(url)), "get", json!({"path": "a"}))
             .await
             .unwrap_err();
@@ -176,6 +176,17 @@ async fn what_is_not_there_is_unavailable() {
             (ErrorKind::Unavailable, message)
         );
     }
+    // Under the resolver that only gives public addresses as well.
+    let config_of = |url: &str| ApiConfig {
+        allow_private: false,
+        ..config(url.to_owned())
+    };
+    let api_of = api(&config_of("http://no-such-host.invalid"));
+    let error = call(&api_of, "get", json!({"path": "a"}))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.to_string(), cases[1].1);
     // Plain text where TLS is expected.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());

@@ -48,7 +48,7 @@ pub(crate) struct Global {
     /// Say more on stderr; twice: what the libraries log.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// No colours (also: NO_COLOR).
+    /// No colours; the variable `NO_COLOR` does the same.
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
 }
@@ -93,7 +93,7 @@ pub(crate) struct RunArgs {
     /// The tool: namespace:name or namespace:name:version.
     pub(crate) tool: String,
     /// Its arguments; see below.
-    #[arg(value_name = "ARG", allow_hyphen_values = true)]
+    #[arg(value_name = "ARG")]
     pub(crate) args: Vec<String>,
     /// Show what happens as it happens.
     #[arg(long)]
@@ -121,11 +121,7 @@ Examples:
 #[command(after_help = CHAIN_HELP)]
 pub(crate) struct ChainArgs {
     /// A chain in JSON, @FILE, -, or steps, each in one argument.
-    #[arg(
-        required = true,
-        value_name = "CHAIN | STEP...",
-        allow_hyphen_values = true
-    )]
+    #[arg(required = true, value_name = "CHAIN | STEP...")]
     pub(crate) steps: Vec<String>,
     /// Show what happens as it happens.
     #[arg(long)]

@@ -7,7 +7,7 @@ use std::io;
 use serde_json::json;
 use toolexec::config::ConfigError;
 use toolexec::core::error::ErrorReport;
-use toolexec::{Error, ErrorKind};
+use toolexec::{Error, ErrorKind, Stage};
 
 use crate::exit::Exit;
 use crate::printer::{Format, Printer, Tone};
@@ -132,7 +132,12 @@ pub(crate) fn show_report(printer: &mut Printer, report: &ErrorReport) -> io::Re
         let label = printer.paint(Tone::Dim, "where:");
         printer.talk_line(&format!("  {label} {}", place.join(", ")))?;
     }
-    for hint in &report.hints {
+    let advice = report
+        .tool
+        .as_ref()
+        .filter(|_| report.stage == Some(Stage::ValidateInput))
+        .map(|tool| format!("`toolexec describe {tool}` shows what it takes"));
+    for hint in report.hints.iter().chain(&advice) {
         let label = printer.paint(Tone::Hint, "hint:");
         printer.talk_line(&format!("{label} {hint}"))?;
     }

@@ -98,3 +98,8 @@ fn log_to_stderr(verbose: u8) {
         .with_writer(std::io::stderr)
         .try_init();
 }
+
+/// The code of the README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use toolexec::config::{self, Config, Connected, Found};
-use toolexec::{CallContext, Executor};
+use toolexec::{CallContext, Executor, SourceStatus};
 
 use crate::args::Global;
 use crate::builtin;
 use crate::diagnostics::Failure;
+use crate::exit::Exit;
 use crate::printer::Printer;
 use crate::signals::interruptible;
 
@@ -81,11 +82,27 @@ impl Session {
     }
 
     /// Runs calls; an interrupt cancels them through [`Session::context`].
-    pub(crate) async fn calls<T>(
+    pub(crate) async fn calls(
         &self,
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        interruptible(&self.cancel, work).await
+        work: impl Future<Output = Result<Exit, Failure>>,
+    ) -> Result<Exit, Failure> {
+        // A call that ended by itself in the last moment keeps its code.
+        let after = |done, signal| match done {
+            Exit::Interrupted => signal,
+            other => other,
+        };
+        interruptible(&self.cancel, work, after).await
+    }
+
+    /// Loads every source, or as many as `--timeout` allows.
+    pub(crate) async fn load(&self) -> Result<Vec<SourceStatus>, Failure> {
+        let bounded = async {
+            tokio::select! {
+                statuses = self.executor.load() => Ok(statuses),
+                () = late(self.timeout) => Ok(self.executor.sources()),
+            }
+        };
+        interruptible(&self.cancel, bounded, |done, _| done).await
     }
 
     /// Loads sources and looks things up, within `--timeout`. What is late or interrupted is
@@ -102,7 +119,7 @@ impl Session {
                 () = late(self.timeout) => Err(self.too_late().into()),
             }
         };
-        interruptible(&self.cancel, bounded).await
+        interruptible(&self.cancel, bounded, |done, _| done).await
     }
 
     /// Where a new section would be written.

@@ -13,9 +13,12 @@ use crate::exit::Exit;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Runs `work`; on SIGINT or SIGTERM cancels `token` and waits a little for it to end.
+///
+/// `after` gets what `work` then ends with, and the exit code of the signal.
 pub(crate) async fn interruptible<T>(
     token: &CancellationToken,
     work: impl Future<Output = Result<T, Failure>>,
+    after: impl FnOnce(T, Exit) -> T,
 ) -> Result<T, Failure> {
     let (Ok(mut interrupt), Ok(mut terminate)) = (
         signal(SignalKind::interrupt()),
@@ -31,8 +34,7 @@ pub(crate) async fn interruptible<T>(
     token.cancel();
     tokio::select! {
         outcome = tokio::time::timeout(PATIENCE, &mut work) => match outcome {
-            // It ended by itself in the last moment, or says that it was cancelled.
-            Ok(Ok(done)) => Ok(done),
+            Ok(Ok(done)) => Ok(after(done, exit)),
             Ok(Err(failure)) => Err(failure.exit_with(exit)),
             Err(_) => Err(Failure::silent(exit)),
         },

@@ -124,7 +124,7 @@ fn arguments(schema: &Value, printer: &mut Printer) -> Result<(), Failure> {
             about.push_str(", required");
         }
         if let Some(default) = property.get("default") {
-            about.push_str(&format!(", default {default}"));
+            about = format!("{about}, default {default}");
         }
         let padding = " ".repeat(column.saturating_sub(name.chars().count()));
         let shown = printer.paint_data(Tone::Name, name).into_owned();

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use toolexec::SourceStatus;
 use toolexec::core::error::ErrorReport;
 use toolexec::mcp::ServerState;
+use toolexec::{Error, ErrorKind, SourceStatus};
 
 use crate::args::DoctorArgs;
 use crate::diagnostics::Failure;
@@ -53,15 +53,17 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let started = Instant::now();
     let live = Live::start(printer, "checking every source");
-    let work = async { Ok(session.executor.load().await) };
-    let statuses = session.lookup(work).await;
+    let statuses = session.load().await;
     drop(live);
     let mut findings: Vec<Finding> = vec![builtin(session)];
     findings.extend(statuses?.into_iter().map(|status| loaded(status, session)));
     findings.extend(session.config.disabled.iter().map(|source| Finding {
         name: source.name.clone(),
         namespace: source.namespace.clone(),
-        kind: source.section,
+        kind: match source.section {
+            "servers" => "mcp",
+            _ => "provider",
+        },
         state: State::Off,
         tools: 0,
         load_ms: None,
@@ -183,8 +185,26 @@ fn loaded(status: SourceStatus, session: &Session) -> Finding {
         notices,
         // What a healthy server logs is nobody's business here.
         stderr: if status.loaded { Vec::new() } else { stderr },
-        error: status.error,
+        error: if status.loaded {
+            None
+        } else {
+            Some(status.error.map_or_else(no_answer, place_first))
+        },
     }
+}
+
+fn no_answer() -> ErrorReport {
+    Error::new(ErrorKind::Timeout, "it did not answer in time")
+        .with_hint("allow it more time: --timeout 2m")
+        .report()
+}
+
+/// The cause of an error in the configuration is the same with file and line.
+fn place_first(mut error: ErrorReport) -> ErrorReport {
+    if error.code == ErrorKind::Config.code() && error.message.contains(" at line ") {
+        error.message = error.causes.drain(..).next().unwrap_or(error.message);
+    }
+    error
 }
 
 fn show_config(session: &Session, printer: &mut Printer) -> Result<(), Failure> {
@@ -210,19 +230,19 @@ fn show(finding: &Finding, printer: &mut Printer) -> Result<(), Failure> {
     let state = printer.paint_data(tone, word).into_owned();
     let mut line = format!("{state} {:<9} {}", finding.kind, finding.name);
     if finding.state == State::Ok {
-        line.push_str(&format!("  {} tools", finding.tools));
+        line = format!("{line}  {} tools", finding.tools);
     }
     if let Some(load_ms) = finding.load_ms {
-        line.push_str(&format!("  {load_ms:.0} ms"));
+        line = format!("{line}  {load_ms:.0} ms");
     }
     if let Some(server) = &finding.server {
         let text = |key: &str| server[key].as_str().unwrap_or("?").to_owned();
-        line.push_str(&format!(
-            "  {} {}, protocol {}",
+        line = format!(
+            "{line}  {} {}, protocol {}",
             text("name"),
             text("version"),
             text("protocolVersion")
-        ));
+        );
     }
     printer.line(&line)?;
     for tool in &finding.disabled_tools {
@@ -236,7 +256,8 @@ fn show(finding: &Finding, printer: &mut Printer) -> Result<(), Failure> {
             "        {}",
             error.message.replace('\n', "\n        ")
         ))?;
-        for cause in &error.causes {
+        let causes = error.causes.iter().map(|cause| cause.trim_end());
+        for cause in causes.filter(|cause| !error.message.contains(cause)) {
             printer.line(&format!(
                 "        cause: {}",
                 cause.replace('\n', "\n        ")

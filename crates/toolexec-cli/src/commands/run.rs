@@ -153,7 +153,7 @@ pub(crate) fn show_event(event: &Event, printer: &mut Printer) -> Result<(), Fai
     }
     match event {
         Event::Started { tool, backend } => {
-            printer.say(&format!("started   {tool} on {backend}"))?
+            printer.say(&format!("started   {tool} on {backend}"))?;
         }
         Event::Progress {
             progress,

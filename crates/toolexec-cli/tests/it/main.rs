@@ -1,4 +1,8 @@
 //! The program from outside: exit code, stdout and stderr.
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy allows it in test functions, not in what test functions share"
+)]
 
 mod find;
 mod guide;

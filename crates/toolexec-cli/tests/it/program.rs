@@ -99,7 +99,9 @@ macro_rules! assert_transcript {
             omit_expression => true,
             filters => vec![
                 (r#""(duration_ms|load_ms|pid)": ?[0-9.]+"#, "\"$1\": \"[N]\""),
-                (r"\b[0-9]+(\.[0-9]+)?(ns|µs|ms|s)\b", "[TIME]"),
+                (r#""score": ?[0-9.]+"#, "\"score\": \"[N]\""),
+                (r" in [0-9]+(\.[0-9]+)?(ns|µs|ms|s)\b", " in [TIME]"),
+                (r"failed, [0-9]+(\.[0-9]+)?(ns|µs|ms|s)\b", "failed, [TIME]"),
                 (r"\b[0-9]+ ms\b", "[TIME]"),
                 (r"toolexec 0\.[0-9]+\.[0-9]+", "toolexec [VERSION]"),
                 (r"toolexec-demo-notes 0\.[0-9]+\.[0-9]+", "toolexec-demo-notes [VERSION]"),

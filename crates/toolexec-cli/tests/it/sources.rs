@@ -101,3 +101,28 @@ fn the_configuration_is_found_above_by_variable_and_by_flag() {
     let missing = place.transcript(&["list", "--config", "none.toml"]);
     assert_transcript!(format!("{by_flag}\n{missing}"));
 }
+
+#[test]
+fn doctor_does_not_wait_longer_than_told_and_still_reports() {
+    let place = Place::with_config(&format!(
+        "{}\n[servers.slow]\ncommand = \"sh\"\nargs = [\"-c\", \"sleep 60\"]\n",
+        notes()
+    ));
+    assert_transcript!(place.transcript(&["doctor", "--timeout", "3s"]));
+}
+
+#[test]
+fn a_program_is_a_tool() {
+    let place = Place::with_config(
+        "[commands.lines]\nprogram = \"wc\"\nargs = [\"-l\", \"--\", \"{{file}}\"]\n\
+         description = \"Counts the lines of a file.\"\n\n\
+         [commands.lines_of_input]\nprogram = \"wc\"\nargs = [\"-l\"]\nstdin = \"{{text}}\"\n\
+         namespace = \"text\"\n",
+    );
+    place.write("three.txt", "a\nb\nc\n");
+    let describe = place.transcript(&["describe", "commands:lines"]);
+    let run = place.transcript(&["run", "commands:lines", "file=three.txt"]);
+    let failed = place.transcript(&["run", "commands:lines", "file=nothing.txt"]);
+    let input = place.transcript(&["run", "text:lines_of_input", "text=one\ntwo\n"]);
+    assert_transcript!(format!("{describe}\n{run}\n{failed}\n{input}"));
+}

@@ -1,9 +1,12 @@
 //! What types cannot say: which keys belong together, and which source is usable.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use toolexec_core::id::MAX_SEGMENT;
+use toolexec_providers::command::Commands;
 
+use super::connect::command_tool;
 use super::document::{Document, Unexpanded};
 use super::sections::{ApiSection, CommandSection, Sections, ServerSection};
 use super::{Config, ConfigError, Fault, SourceName};
@@ -223,7 +226,15 @@ fn check_command(
             )
             .with_hint("give the program to run: program = \"jq\""));
     }
-    Ok(())
+    let tool = command_tool(name, command, Path::new(""));
+    match Commands::new(COMMANDS, namespace.unwrap_or(COMMANDS), [tool]) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let place = document.at_key(&["commands", name, "args"], error.guest_message());
+            let hints = error.hints().iter().cloned();
+            Err(hints.fold(place, ConfigError::with_hint))
+        }
+    }
 }
 
 fn check_namespace(

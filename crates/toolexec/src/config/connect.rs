@@ -1,5 +1,6 @@
 //! From the sections of the file to sources of tools and settings of the run path.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -10,19 +11,21 @@ use toolexec_core::{BackendKind, BackendRef, Error, ErrorKind, Listing, Source};
 use toolexec_mcp::McpServer;
 use toolexec_mcp::auth::HttpAuth;
 use toolexec_mcp::config::{HttpConfig, ServerConfig, StdioConfig, Transport};
+use toolexec_providers::command::{self, ArgTemplate, CommandTool, Commands, StdinTemplate};
 use toolexec_providers::openapi::{
     ApiConfig, ApiLimits, Credential, KeyLocation, OpenApi, OperationFilter, Redirects,
 };
 
+use super::check::COMMANDS;
 use super::sections::{
-    ApiAuth, ApiSection, CheckRule, Filter, KeyPlace, Kind, RedirectRule, RunSection, ServerAuth,
-    ServerSection,
+    ApiAuth, ApiSection, CheckRule, CommandArg, CommandSection, Filter, KeyPlace, Kind,
+    OutputFormat, RedirectRule, RunSection, ServerAuth, ServerSection,
 };
 use super::units::{Size, Time};
-use super::{Config, ConfigError, Fault};
+use super::{Config, ConfigError, FILE_NAME, Fault};
 
 /// A stand-in for "no limit" where a limit must be given.
-const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+const FOREVER: Duration = Duration::from_hours(365 * 24);
 
 /// The sources of a configuration, ready to be used; nothing is started yet.
 #[derive(Default)]
@@ -62,10 +65,43 @@ impl Config {
             let source = ApiFile::new(name, section, self.directory());
             connected.sources.push(Arc::new(source));
         }
+        connected.sources.extend(self.commands());
         for fault in &self.faults {
             connected.sources.push(Arc::new(Faulty::new(fault)));
         }
         connected
+    }
+
+    /// The programs, one source for each namespace.
+    fn commands(&self) -> Vec<Arc<dyn Source>> {
+        let mut namespaces: BTreeMap<&str, Vec<CommandTool>> = BTreeMap::new();
+        for (name, section) in &self.sections.commands {
+            let namespace = section.namespace.as_deref().unwrap_or(COMMANDS);
+            let tool = command_tool(name, section, self.directory());
+            namespaces.entry(namespace).or_default().push(tool);
+        }
+        let all = namespaces.into_iter();
+        all.map(|(namespace, tools)| -> Arc<dyn Source> {
+            // Not the name of an API with the same namespace.
+            let name = match namespace {
+                COMMANDS => COMMANDS.to_owned(),
+                other => format!("{COMMANDS}.{other}"),
+            };
+            match Commands::new(&name, namespace, tools) {
+                Ok(commands) => commands,
+                // Each was checked alone when the file was read.
+                Err(error) => {
+                    let file = self.file.as_deref().unwrap_or(Path::new(FILE_NAME));
+                    let error = ConfigError::new(file, error.guest_message());
+                    Arc::new(Faulty {
+                        backend: BackendRef::new(BackendKind::Provider, name),
+                        namespace: namespace.to_owned(),
+                        error,
+                    })
+                }
+            }
+        })
+        .collect()
     }
 
     /// How calls are run.
@@ -125,7 +161,7 @@ fn server(section: &ServerSection, directory: &Path) -> ServerConfig {
             auth: http_auth(section.auth.as_ref()),
         }),
         None => Transport::Stdio(StdioConfig {
-            command: command(section.command.as_deref().unwrap_or_default(), directory),
+            command: program(section.command.as_deref().unwrap_or_default(), directory),
             args: section.args.clone(),
             env: section.env.clone(),
             inherit_env: true,
@@ -146,12 +182,61 @@ fn server(section: &ServerSection, directory: &Path) -> ServerConfig {
 }
 
 /// A path such as `./server` starts from the file's directory; a plain name is looked up in PATH.
-fn command(text: &str, directory: &Path) -> String {
+fn program(text: &str, directory: &Path) -> String {
     let is_path = text.contains('/') && Path::new(text).is_relative();
     if !is_path {
         return text.to_owned();
     }
     directory.join(text).to_string_lossy().into_owned()
+}
+
+/// A program as a tool.
+pub(super) fn command_tool(name: &str, section: &CommandSection, directory: &Path) -> CommandTool {
+    let mut tool = CommandTool::new(name, program(&section.program, directory));
+    tool.title.clone_from(&section.title);
+    tool.description.clone_from(&section.description);
+    tool.tags.clone_from(&section.tags);
+    tool.annotations.read_only = section.read_only;
+    tool.annotations.idempotent = section.idempotent;
+    tool.args = section.args.iter().map(arg).collect();
+    tool.stdin = match section.stdin.as_deref() {
+        None => StdinTemplate::Nothing,
+        Some("json") => StdinTemplate::Json,
+        Some(text) => StdinTemplate::Text(text.to_owned()),
+    };
+    let env = section.env.iter();
+    tool.env = env
+        .map(|(name, value)| (name.clone(), value.clone().into()))
+        .collect();
+    tool.cwd = section.cwd.as_ref().map(|cwd| directory.join(cwd));
+    tool.input_schema.clone_from(&section.input);
+    tool.output_schema.clone_from(&section.output_schema);
+    tool.output = match section.output {
+        None | Some(OutputFormat::Text) => command::OutputFormat::Text,
+        Some(OutputFormat::Json) => command::OutputFormat::Json,
+        Some(OutputFormat::Jsonl) => command::OutputFormat::Jsonl,
+    };
+    if let Some(success) = &section.success {
+        tool.success.clone_from(success);
+    }
+    if let Some(Time(timeout)) = section.timeout {
+        tool.timeout = timeout.unwrap_or(FOREVER);
+    }
+    if let Some(Size(bytes)) = section.max_output {
+        tool.max_output = bytes;
+    }
+    tool
+}
+
+fn arg(arg: &CommandArg) -> ArgTemplate {
+    match arg {
+        CommandArg::One(text) => ArgTemplate::One(text.clone()),
+        CommandArg::Group(texts) => ArgTemplate::Group(texts.clone()),
+        CommandArg::When { when, args } => ArgTemplate::When {
+            when: when.clone(),
+            args: args.clone(),
+        },
+    }
 }
 
 fn http_auth(auth: Option<&ServerAuth>) -> HttpAuth {

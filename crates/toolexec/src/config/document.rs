@@ -128,9 +128,10 @@ impl<'a> Document<'a> {
         let message = error.message().trim();
         let (message, hint) = match unknown_key(message) {
             Some((key, known)) => {
-                let hint = nearest(key, &known)
-                    .map(|near| format!("did you mean `{near}`?"))
-                    .unwrap_or_else(|| format!("known here: {}", known.join(", ")));
+                let hint = match nearest(key, &known) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("known here: {}", known.join(", ")),
+                };
                 (format!("unknown key `{key}`"), Some(hint))
             }
             None => (message.replace('\n', "; "), None),

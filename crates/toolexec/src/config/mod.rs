@@ -29,6 +29,8 @@ pub mod units;
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 pub use connect::Connected;
 pub use error::ConfigError;
 pub use expand::EXPANDED;
@@ -98,24 +100,38 @@ impl Config {
 }
 
 /// The JSON Schema of the file.
-pub fn schema() -> serde_json::Value {
+pub fn schema() -> Value {
     let mut schema = schemars::schema_for!(Sections).to_value();
-    without_defaults(&mut schema);
+    tidy(&mut schema);
     if let Some(fields) = schema.as_object_mut() {
         fields.insert("title".to_owned(), "toolexec.toml".into());
     }
     schema
 }
 
-/// Takes out `default`: the defaults of the fields are "absent", and what that means stands in
-/// the descriptions.
-fn without_defaults(schema: &mut serde_json::Value) {
+/// Takes out what TOML cannot write (`null`) and `default`: the defaults of the fields are
+/// "absent", and what that means stands in the descriptions.
+fn tidy(schema: &mut Value) {
     match schema {
-        serde_json::Value::Object(fields) => {
+        Value::Object(fields) => {
             fields.shift_remove("default");
-            fields.values_mut().for_each(without_defaults);
+            if let Some(Value::Array(kinds)) = fields.get_mut("type") {
+                kinds.retain(|kind| kind != "null");
+                if let [only] = kinds.as_slice() {
+                    fields["type"] = only.clone();
+                }
+            }
+            if let Some(Value::Array(options)) = fields.get_mut("anyOf") {
+                options.retain(|option| option["type"] != "null");
+                if let [Value::Object(only)] = options.as_slice() {
+                    let only = only.clone();
+                    fields.shift_remove("anyOf");
+                    fields.extend(only);
+                }
+            }
+            fields.values_mut().for_each(tidy);
         }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(without_defaults),
+        Value::Array(items) => items.iter_mut().for_each(tidy),
         _ => {}
     }
 }

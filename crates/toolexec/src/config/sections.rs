@@ -215,7 +215,9 @@ pub struct CommandSection {
     /// The program.
     pub program: String,
     /// Its arguments; `{{name}}` is replaced by the tool's argument of that name.
-    pub args: Vec<String>,
+    pub args: Vec<CommandArg>,
+    /// A name of the tool for people.
+    pub title: Option<String>,
     /// What the tool does.
     pub description: String,
     /// Words to find it by.
@@ -232,6 +234,8 @@ pub struct CommandSection {
     pub env: BTreeMap<String, String>,
     /// Its working directory, relative to this file.
     pub cwd: Option<PathBuf>,
+    /// The exit codes that are no failure. Default: [0].
+    pub success: Option<Vec<i32>>,
     /// How long it may run. Default: 60s.
     pub timeout: Option<Time>,
     /// The most it may print. Default: 10MiB.
@@ -244,6 +248,26 @@ pub struct CommandSection {
     pub namespace: Option<String>,
     /// Whether it is used. Default: true.
     pub enabled: Option<bool>,
+}
+
+/// One argument of a program, or several that belong together.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "an argument is a text, a list of texts, or { when = ..., args = [...] }"
+)]
+pub enum CommandArg {
+    /// One argument; left out when a value that it needs is absent.
+    One(String),
+    /// Arguments that are left out together: `["--depth", "{{depth}}"]`.
+    Group(Vec<String>),
+    /// Arguments that are there only when a value is: not absent, null or false.
+    When {
+        /// The name of the value.
+        when: String,
+        /// The arguments.
+        args: Vec<String>,
+    },
 }
 
 /// What a program prints.

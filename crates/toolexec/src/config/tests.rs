@@ -74,7 +74,8 @@ limit = 5
     };
     assert_eq!(config.sections.apis["pets"].auth["key"], key);
     let command = &config.sections.commands["count"];
-    assert_eq!(command.args[2], "${TOKEN}", "templates are not expanded");
+    let literal = CommandArg::One("${TOKEN}".to_owned());
+    assert_eq!(command.args[2], literal, "templates are not expanded");
     assert_eq!(
         command.input,
         Some(json!({ "type": "object", "properties": { "file": { "type": "string" } } }))
@@ -123,6 +124,10 @@ fn errors_name_line_column_and_what_was_expected() {
         (
             "[apis.x]\nbase_url = \"http://a\"\n",
             "toolexec.toml:1:7: API x has no `spec`\n  |\n1 | [apis.x]\n  |       ^\nhint: give the path of its OpenAPI document: spec = \"openapi.json\"",
+        ),
+        (
+            "[commands.x]\nprogram = \"wc\"\nargs = [\"{{file\"]\n",
+            "toolexec.toml:3:1: command \"x\": \"{{file\" has {{ without }}\n  |\n3 | args = [\"{{file\"]\n  | ^^^^",
         ),
         (
             "[search]\nlimit = 0\n",

@@ -155,7 +155,10 @@ impl Texts<'_> {
                     rest = after;
                 }
                 // Two dollars would become one.
-                None if rest.starts_with('$') => out.push_str("$$"),
+                None if rest.starts_with('$') => {
+                    out.push_str("$$$$");
+                    rest = &rest[1..];
+                }
                 None => out.push('$'),
             }
         }
@@ -269,6 +272,13 @@ mod tests {
             .map(|section| &*section.name)
             .collect();
         assert_eq!(names, ["My_Server", "My_Server_2"]);
-        assert_eq!(import.notices.len(), 4);
+        assert_eq!(
+            import.notices,
+            [
+                "\"My Server\" is called My_Server",
+                "\"My/Server\" is called My_Server_2",
+                "\"odd\" is left out: it has neither a command nor a URL",
+            ]
+        );
     }
 }

@@ -191,7 +191,7 @@ mod tests {
             [text(
                 "unknown_tool",
                 "there is no tool github:closd",
-                "near: github:closed"
+                "did you mean github:closed?"
             )]
         );
         let listed = "its arguments: title (required), labels, issue_number";

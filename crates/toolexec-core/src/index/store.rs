@@ -238,7 +238,7 @@ impl Store {
             return error.with_hint("search for it by what it does");
         }
         let near: Vec<&str> = near.into_iter().map(ToolKey::as_str).collect();
-        error.with_hint(format!("near: {}", near.join(", ")))
+        error.with_hint(format!("did you mean {}?", near.join(" or ")))
     }
 
     /// Brings the search engine to the highest version of a tool.

@@ -151,7 +151,10 @@ impl<'a> Writer<'a> {
             MontyNode::Exception { exc_type, arg } => {
                 let mut map = Map::new();
                 map.insert("error".into(), self.text(exc_type.to_string())?);
-                map.insert("message".into(), self.text(arg.clone().unwrap_or_default())?);
+                map.insert(
+                    "message".into(),
+                    self.text(arg.clone().unwrap_or_default())?,
+                );
                 Value::Object(map)
             }
             MontyNode::List(items)
@@ -268,7 +271,10 @@ fn describe(node: &MontyNode, kind: &str) -> String {
             "is a class, which has no JSON form: make an instance".into()
         }
         MontyNode::Repr(text) => {
-            format!("has no JSON form ({}): make a list or a dict of it", short(text))
+            format!(
+                "has no JSON form ({}): make a list or a dict of it",
+                short(text)
+            )
         }
         _ => format!("has no JSON form (it is of type {kind}): make a list or a dict of it"),
     }
@@ -291,21 +297,29 @@ fn moment(node: &MontyNode) -> Value {
         }
         MontyNode::DateTime(at) => {
             let _ = write!(text, "{:04}-{:02}-{:02}T", at.year, at.month, at.day);
-            clock(&mut text, [at.hour, at.minute, at.second], at.microsecond, at.offset_seconds)
+            clock(
+                &mut text,
+                [at.hour, at.minute, at.second],
+                at.microsecond,
+                at.offset_seconds,
+            )
         }
-        MontyNode::Time(at) => {
-            clock(&mut text, [at.hour, at.minute, at.second], at.microsecond, at.offset_seconds)
-        }
+        MontyNode::Time(at) => clock(
+            &mut text,
+            [at.hour, at.minute, at.second],
+            at.microsecond,
+            at.offset_seconds,
+        ),
         MontyNode::TimeZone(MontyTimeZone {
             offset_seconds,
             name,
-        }) => match name {
-            Some(name) => write!(text, "{name}"),
-            None => {
-                text.push_str("UTC");
-                offset(&mut text, *offset_seconds)
+        }) => {
+            if let Some(name) = name {
+                return name.clone().into();
             }
-        },
+            text.push_str("UTC");
+            offset(&mut text, *offset_seconds)
+        }
         MontyNode::TimeDelta(delta) => {
             let whole = i64::from(delta.days) * 86_400 + i64::from(delta.seconds);
             if delta.microseconds == 0 {

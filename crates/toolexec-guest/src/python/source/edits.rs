@@ -42,10 +42,6 @@ impl Edits {
         });
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.edits.is_empty()
-    }
-
     /// The edited text, and the map back to this one.
     pub(super) fn apply(mut self, source: &str) -> (String, Map) {
         self.edits
@@ -75,7 +71,7 @@ impl Edits {
 
 /// The way back from an edited text.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Map {
+pub(in crate::python) struct Map {
     pieces: Vec<Piece>,
 }
 
@@ -91,7 +87,7 @@ struct Piece {
 
 impl Map {
     /// The offset, in the text as written, of an offset in the edited text.
-    pub(crate) fn written(&self, offset: usize) -> usize {
+    pub(in crate::python) fn written(&self, offset: usize) -> usize {
         let count = self.pieces.partition_point(|piece| piece.edited <= offset);
         let Some(piece) = count.checked_sub(1).and_then(|at| self.pieces.get(at)) else {
             return offset;
@@ -103,7 +99,7 @@ impl Map {
     }
 
     /// As [`written`](Self::written), for an offset where something ends.
-    pub(crate) fn written_end(&self, offset: usize) -> usize {
+    pub(in crate::python) fn written_end(&self, offset: usize) -> usize {
         let count = self.pieces.partition_point(|piece| piece.edited < offset);
         let Some(piece) = count.checked_sub(1).and_then(|at| self.pieces.get(at)) else {
             return offset;
@@ -113,47 +109,6 @@ impl Map {
             None => piece.after,
         }
     }
-}
-
-/// Where the lines of a text begin.
-#[derive(Debug, Clone)]
-pub(crate) struct Lines {
-    starts: Vec<usize>,
-}
-
-impl Lines {
-    pub(crate) fn new(text: &str) -> Self {
-        let breaks = text.match_indices('\n').map(|(at, _)| at + 1);
-        Self {
-            starts: std::iter::once(0).chain(breaks).collect(),
-        }
-    }
-
-    /// Line and column of an offset, both from 1; the column counts characters.
-    pub(crate) fn place(&self, text: &str, offset: usize) -> (u32, u32) {
-        let line = self.starts.partition_point(|start| *start <= offset).max(1);
-        let start = self.starts.get(line - 1).copied().unwrap_or_default();
-        let before = text.get(start..offset.min(text.len())).unwrap_or_default();
-        (count(line), count(before.chars().count() + 1))
-    }
-
-    /// The offset of a line and a column.
-    pub(crate) fn offset(&self, text: &str, line: u32, column: u32) -> usize {
-        let line = (line.max(1) - 1) as usize;
-        let Some(start) = self.starts.get(line) else {
-            return text.len();
-        };
-        let rest = text.get(*start..).unwrap_or_default();
-        let within = rest
-            .char_indices()
-            .nth(column.saturating_sub(1) as usize)
-            .map_or(rest.len(), |(at, _)| at);
-        start + within
-    }
-}
-
-fn count(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -184,14 +139,5 @@ mod tests {
         let (text, map) = edits.apply("del d[k]");
         assert_eq!(text, "d.pop(k]");
         assert_eq!([0, 1, 3, 6, 7].map(|at| map.written(at)), [4, 5, 5, 6, 7]);
-    }
-
-    #[test]
-    fn places_count_characters() {
-        let text = "ä = 1\nü = ß\n";
-        let lines = Lines::new(text);
-        let at = text.find('ß').unwrap();
-        assert_eq!(lines.place(text, at), (2, 5));
-        assert_eq!(lines.offset(text, 2, 5), at);
     }
 }

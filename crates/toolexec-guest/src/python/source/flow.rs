@@ -28,7 +28,14 @@ const TAKE_AWAITABLES: [&str; 9] = [
 ];
 /// Functions whose result holds what their arguments hold.
 const PASS_ON: [&str; 8] = [
-    "list", "tuple", "set", "reversed", "iter", "dict", "zip", "enumerate",
+    "list",
+    "tuple",
+    "set",
+    "reversed",
+    "iter",
+    "dict",
+    "zip",
+    "enumerate",
 ];
 /// Methods whose result holds what their object holds.
 const PASS_ON_METHODS: [&str; 5] = ["values", "items", "copy", "pop", "get"];
@@ -124,6 +131,7 @@ impl Flow<'_, '_> {
             }
             Expr::Attribute(method) if PASS_ON_METHODS.contains(&method.attr.as_str()) => {
                 self.demand(&method.value, scope);
+                self.demand_result(&call.func, scope);
             }
             function => self.demand_result(function, scope),
         }
@@ -200,10 +208,10 @@ impl Flow<'_, '_> {
 
     fn demand_part(&mut self, value: &Expr, parts: &[Part], scope: ScopeId) {
         match (value, parts) {
-            (Expr::Tuple(ast::ExprTuple { elts, .. }), [Part::Index(index), rest @ ..])
-            | (Expr::List(ast::ExprList { elts, .. }), [Part::Index(index), rest @ ..])
-                if elts.len() > *index && !elts.iter().any(Expr::is_starred_expr) =>
-            {
+            (
+                Expr::Tuple(ast::ExprTuple { elts, .. }) | Expr::List(ast::ExprList { elts, .. }),
+                [Part::Index(index), rest @ ..],
+            ) if elts.len() > *index && !elts.iter().any(Expr::is_starred_expr) => {
                 if let Some(element) = elts.get(*index) {
                     self.demand_part(element, rest, scope);
                 }
@@ -217,7 +225,7 @@ impl Flow<'_, '_> {
                         Expr::Attribute(method) => Some(&*method.value),
                         _ => None,
                     },
-                    (Some("zip" | "enumerate" | "items"), _) => None,
+                    (Some("enumerate" | "items"), _) => None,
                     _ => Some(value),
                 };
                 match source {

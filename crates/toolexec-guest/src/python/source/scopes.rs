@@ -58,7 +58,7 @@ struct Scope<'a> {
 /// All scopes of a program.
 #[derive(Debug, Default)]
 pub(super) struct Scopes<'a> {
-    scopes: Vec<Scope<'a>>,
+    all: Vec<Scope<'a>>,
     pub(super) functions: Vec<Function<'a>>,
     /// Every call with the scope it stands in.
     pub(super) calls: Vec<(&'a ast::ExprCall, ScopeId)>,
@@ -72,7 +72,7 @@ impl<'a> Scopes<'a> {
     pub(super) fn of(body: &'a [Stmt]) -> Self {
         let mut collector = Collector {
             scopes: Self {
-                scopes: vec![Scope::default()],
+                all: vec![Scope::default()],
                 ..Self::default()
             },
             current: 0,
@@ -86,7 +86,7 @@ impl<'a> Scopes<'a> {
     pub(super) fn lookup(&self, name: &str, from: ScopeId) -> Option<(ScopeId, &[Binding<'a>])> {
         let mut at = Some(from);
         while let Some(id) = at {
-            let scope = self.scopes.get(id)?;
+            let scope = self.all.get(id)?;
             let hidden = scope.class && id != from;
             if let Some(bindings) = scope.names.get(name).filter(|_| !hidden) {
                 return Some((id, bindings));
@@ -98,14 +98,14 @@ impl<'a> Scopes<'a> {
 
     /// Whether the program binds a name in its module.
     pub(super) fn binds(&self, name: &str) -> bool {
-        self.scopes
+        self.all
             .first()
             .is_some_and(|module| module.names.contains_key(name))
     }
 
     /// Whether the program binds a name anywhere.
     pub(super) fn binds_anywhere(&self, name: &str) -> bool {
-        self.scopes.iter().any(|scope| scope.names.contains_key(name))
+        self.all.iter().any(|scope| scope.names.contains_key(name))
     }
 
     /// The scope inside a lambda or a comprehension.
@@ -127,13 +127,13 @@ struct Collector<'a> {
 impl<'a> Collector<'a> {
     fn bind(&mut self, name: &'a str, binding: Binding<'a>) {
         let mut at = self.current;
-        while let Some(scope) = self.scopes.scopes.get(at)
+        while let Some(scope) = self.scopes.all.get(at)
             && scope.outer.contains(&name)
             && let Some(parent) = scope.parent
         {
             at = parent;
         }
-        if let Some(scope) = self.scopes.scopes.get_mut(at) {
+        if let Some(scope) = self.scopes.all.get_mut(at) {
             scope.names.entry(name).or_default().push(binding);
         }
     }
@@ -156,8 +156,8 @@ impl<'a> Collector<'a> {
     }
 
     fn push(&mut self, class: bool) -> ScopeId {
-        let id = self.scopes.scopes.len();
-        self.scopes.scopes.push(Scope {
+        let id = self.scopes.all.len();
+        self.scopes.all.push(Scope {
             parent: Some(self.current),
             class,
             ..Scope::default()
@@ -169,7 +169,7 @@ impl<'a> Collector<'a> {
         let id = self.scopes.functions.len();
         let method = self
             .scopes
-            .scopes
+            .all
             .get(self.current)
             .is_some_and(|scope| scope.class);
         self.bind(&def.name, Binding::Function(id));
@@ -212,7 +212,7 @@ impl<'a> Collector<'a> {
             .chain(parameters.vararg.as_deref())
             .chain(parameters.kwarg.as_deref());
         for parameter in rest {
-            if let Some(scope) = self.scopes.scopes.get_mut(self.current) {
+            if let Some(scope) = self.scopes.all.get_mut(self.current) {
                 scope.names.entry(parameter.name.as_str()).or_default();
             }
         }
@@ -244,7 +244,7 @@ impl<'a> Collector<'a> {
         if let Some(parameters) = &lambda.parameters {
             for parameter in parameters.iter_non_variadic_params() {
                 let name = parameter.parameter.name.as_str();
-                if let Some(scope) = self.scopes.scopes.get_mut(scope) {
+                if let Some(scope) = self.scopes.all.get_mut(scope) {
                     scope.names.entry(name).or_default();
                 }
             }
@@ -257,14 +257,17 @@ impl<'a> Collector<'a> {
     /// `tasks.append(value)` and its like bind as an assignment does.
     fn growth(&mut self, call: &'a ast::ExprCall) {
         if let Expr::Attribute(method) = &*call.func
-            && matches!(&*method.attr, "append" | "add" | "extend" | "insert" | "appendleft")
+            && matches!(
+                &*method.attr,
+                "append" | "add" | "extend" | "insert" | "appendleft"
+            )
             && let Some(value) = call.arguments.args.last()
             && let Expr::Name(name) = &*method.value
         {
             let Some((scope, _)) = self.scopes.lookup(&name.id, self.current) else {
                 return;
             };
-            if let Some(scope) = self.scopes.scopes.get_mut(scope) {
+            if let Some(scope) = self.scopes.all.get_mut(scope) {
                 let binding = Binding::Value(value, Vec::new());
                 scope.names.entry(&name.id).or_default().push(binding);
             }
@@ -308,8 +311,10 @@ impl<'a> Visitor<'a> for Collector<'a> {
             }
             Stmt::Global(ast::StmtGlobal { names, .. })
             | Stmt::Nonlocal(ast::StmtNonlocal { names, .. }) => {
-                if let Some(scope) = self.scopes.scopes.get_mut(self.current) {
-                    scope.outer.extend(names.iter().map(ast::Identifier::as_str));
+                if let Some(scope) = self.scopes.all.get_mut(self.current) {
+                    scope
+                        .outer
+                        .extend(names.iter().map(ast::Identifier::as_str));
                 }
             }
             Stmt::Import(ast::StmtImport { names, .. })

@@ -5,6 +5,7 @@ mod ends;
 mod hostile;
 mod humaneval;
 mod traces;
+mod values;
 
 use serde_json::{Value, json};
 use toolexec_wire::{CallError, GuestLimits, Language, Op, Outcome, Start};
@@ -40,12 +41,8 @@ pub(crate) fn tools(op: &Op) -> Outcome {
     match op {
         Op::Run { tool, args } => match tool.as_str() {
             "math:add" => {
-                let sum = args["a"].as_f64().unwrap_or(0.0) + args["b"].as_f64().unwrap_or(0.0);
-                Outcome::Ok(if sum.fract() == 0.0 {
-                    json!(sum as i64)
-                } else {
-                    json!(sum)
-                })
+                let number = |name: &str| args[name].as_i64().unwrap_or_default();
+                Outcome::Ok(json!(number("a") + number("b")))
             }
             "echo:args" => Outcome::Ok(args.clone()),
             "fail:now" => Outcome::Error(CallError {

@@ -1,0 +1,371 @@
+//! Runs a program: the engine stops at every call, the host answers, the engine goes on.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use monty::{
+    MontyRepl, ReplFunctionCall, ReplNameLookup, ReplOsCall, ReplProgress, ReplResolveFutures,
+    ReplStartError,
+};
+use monty_types::unstable::MontyNode;
+use monty_types::{
+    ExcType, ExtFunctionResult, MontyException, MontyObject, NameLookupResult, OsFunctionCall,
+    PrintWriter, PrintWriterCallback, unstable,
+};
+use toolexec_wire::{Failure, Op, Outcome, Stream};
+
+use super::failures::{FailedCalls, Texts};
+use super::memory;
+use super::objects::{Api, Objects, Wanted, wanted};
+use super::value::from_json;
+use crate::host::Host;
+
+/// How a program ended, with the state that it leaves.
+pub(super) enum Ended {
+    /// With a value.
+    Value(MontyRepl, MontyObject),
+    /// With an exception.
+    Exception(MontyRepl, MontyException),
+    /// From outside.
+    Stopped(Box<Failure>),
+}
+
+type Step = Result<ReplProgress, Box<ReplStartError>>;
+
+/// What a run needs.
+pub(super) struct Run<'a> {
+    pub(super) host: &'a Host,
+    pub(super) objects: &'a mut Objects,
+    pub(super) texts: &'a Texts,
+    pub(super) calls: &'a mut FailedCalls,
+    pending: HashMap<u32, u32>,
+    answered: HashMap<u32, Outcome>,
+    print: Print<'a>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        host: &'a Host,
+        objects: &'a mut Objects,
+        texts: &'a Texts,
+        calls: &'a mut FailedCalls,
+    ) -> Self {
+        Self {
+            host,
+            objects,
+            texts,
+            calls,
+            pending: HashMap::new(),
+            answered: HashMap::new(),
+            print: Print { host },
+        }
+    }
+
+    /// Runs a snippet to its end.
+    pub(super) fn feed(
+        &mut self,
+        repl: MontyRepl,
+        code: &str,
+        inputs: Vec<(String, MontyObject)>,
+    ) -> Ended {
+        let mut step = repl.feed_start(code, inputs, PrintWriter::Callback(&mut self.print));
+        loop {
+            let progress = match step {
+                Ok(ReplProgress::Complete { repl, value }) => return Ended::Value(repl, value),
+                Ok(progress) => progress,
+                Err(error) => {
+                    let ReplStartError { repl, error } = *error;
+                    if out_of_time(&error) {
+                        return Ended::Stopped(self.host.stop_reason());
+                    }
+                    return match self.stopped() {
+                        Some(failure) => Ended::Stopped(failure),
+                        None => Ended::Exception(repl, error),
+                    };
+                }
+            };
+            step = match self.advance(progress) {
+                Ok(step) => step,
+                Err(failure) => return Ended::Stopped(failure),
+            };
+        }
+    }
+
+    fn advance(&mut self, progress: ReplProgress) -> Result<Step, Box<Failure>> {
+        memory::sample();
+        if let Some(failure) = self.stopped() {
+            return Err(failure);
+        }
+        match progress {
+            ReplProgress::FunctionCall(call) => self.function(call),
+            ReplProgress::OsCall(call) => self.os(call),
+            ReplProgress::NameLookup(lookup) => Ok(self.name(lookup)),
+            ReplProgress::ResolveFutures(waiting) => self.futures(waiting),
+            complete @ ReplProgress::Complete { .. } => Ok(Ok(complete)),
+        }
+    }
+
+    /// Why the program must not go on, if it must not.
+    fn stopped(&self) -> Option<Box<Failure>> {
+        self.host.must_stop().then(|| self.host.stop_reason())
+    }
+
+    fn print(&mut self) -> PrintWriter<'_> {
+        PrintWriter::Callback(&mut self.print)
+    }
+
+    fn function(&mut self, call: ReplFunctionCall) -> Result<Step, Box<Failure>> {
+        let asked = match call.object_id {
+            Some(object) => self.objects.call(object, &call.function_name, &call.args),
+            None if call.function_name == "__te_failure__" => {
+                let answer = self.failure_fields(&call);
+                return Ok(call.resume(answer, self.print()));
+            }
+            None => {
+                let Some(api) = Api::named(&call.function_name) else {
+                    let name = call.function_name.clone();
+                    return Ok(call.resume(ExtFunctionResult::NotFound(name), self.print()));
+                };
+                wanted(api, &call.args)
+            }
+        };
+        match asked {
+            Ok(Wanted::Op(op)) => self.call(call, op),
+            Ok(Wanted::Progress {
+                progress,
+                total,
+                message,
+            }) => {
+                self.host.progress(progress, total, message);
+                Ok(self.resume_now(call, MontyObject::none().into()))
+            }
+            Ok(Wanted::Log { level, data }) => {
+                self.host.log(&level, data);
+                Ok(self.resume_now(call, MontyObject::none().into()))
+            }
+            Err(wrong) => {
+                let error = MontyException::new(ExcType::TypeError, Some(wrong));
+                Ok(self.resume_now(call, error.into()))
+            }
+        }
+    }
+
+    /// Answers a call without the host, in the form in which the program takes it.
+    fn resume_now(&mut self, call: ReplFunctionCall, answer: ExtFunctionResult) -> Step {
+        if call.allow_eager_await {
+            let result = match answer {
+                ExtFunctionResult::Error(error) => Err(error),
+                ExtFunctionResult::Return(value) => Ok(value),
+                other => return call.resume(other, self.print()),
+            };
+            return call.resume_eager(result, self.print());
+        }
+        call.resume(answer, self.print())
+    }
+
+    fn call(&mut self, call: ReplFunctionCall, op: Op) -> Result<Step, Box<Failure>> {
+        let id = self.host.call(op);
+        if call.allow_eager_await {
+            let result = self.answer(id)?;
+            return Ok(call.resume_eager(result, self.print()));
+        }
+        if self.is_deferred(&call) {
+            self.pending.insert(call.call_id, id);
+            return Ok(call.resume_pending(self.print()));
+        }
+        let answer = match self.answer(id)? {
+            Ok(value) => ExtFunctionResult::Return(value),
+            Err(error) => ExtFunctionResult::Error(error),
+        };
+        Ok(call.resume(answer, self.print()))
+    }
+
+    fn is_deferred(&self, call: &ReplFunctionCall) -> bool {
+        let at = &call.position;
+        self.texts
+            .get(&at.filename)
+            .is_some_and(|written| written.is_deferred(at.start, at.end))
+    }
+
+    /// Waits for the answer of one call.
+    fn answer(&mut self, id: u32) -> Result<Result<MontyObject, MontyException>, Box<Failure>> {
+        let outcome = loop {
+            if let Some(outcome) = self.answered.remove(&id) {
+                break outcome;
+            }
+            let (answered, outcome) = self.host.wait()?;
+            if answered == id {
+                break outcome;
+            }
+            self.answered.insert(answered, outcome);
+        };
+        Ok(self.taken(outcome))
+    }
+
+    fn taken(&mut self, outcome: Outcome) -> Result<MontyObject, MontyException> {
+        match outcome {
+            Outcome::Ok(value) => Ok(from_json(&value)),
+            Outcome::Error(error) => Err(self.calls.exception(error)),
+        }
+    }
+
+    /// Every task waits: hands on what is answered, and waits for it when nothing is.
+    fn futures(&mut self, waiting: ReplResolveFutures) -> Result<Step, Box<Failure>> {
+        let wanted: HashMap<u32, u32> = waiting
+            .pending_call_ids()
+            .iter()
+            .filter_map(|future| Some((*self.pending.get(future)?, *future)))
+            .collect();
+        while let Some((id, outcome)) = self.host.try_next()? {
+            self.answered.insert(id, outcome);
+        }
+        while !wanted.keys().any(|id| self.answered.contains_key(id)) {
+            let (id, outcome) = self.host.wait()?;
+            self.answered.insert(id, outcome);
+        }
+        let ready: Vec<u32> = wanted
+            .keys()
+            .copied()
+            .filter(|id| self.answered.contains_key(id))
+            .collect();
+        let mut results = Vec::with_capacity(ready.len());
+        for id in ready {
+            let failed = matches!(self.answered.get(&id), Some(Outcome::Error(_)));
+            // A failure is handled before the next one comes, so that its fields are its own.
+            if failed && !results.is_empty() {
+                continue;
+            }
+            let (Some(outcome), Some(future)) = (self.answered.remove(&id), wanted.get(&id)) else {
+                continue;
+            };
+            self.pending.remove(future);
+            let result = match self.taken(outcome) {
+                Ok(value) => ExtFunctionResult::Return(value),
+                Err(error) => ExtFunctionResult::Error(error),
+            };
+            results.push((*future, result));
+            if failed {
+                break;
+            }
+        }
+        Ok(waiting.resume(results, self.print()))
+    }
+
+    fn name(&mut self, lookup: ReplNameLookup) -> Step {
+        let found = match lookup.object_id() {
+            Some(object) => self.objects.attribute(object, &lookup.name),
+            None if Api::named(&lookup.name).is_some() => {
+                Some(MontyObject::function(lookup.name.clone(), None))
+            }
+            None => None,
+        };
+        let found = found.map_or(NameLookupResult::Undefined, NameLookupResult::Value);
+        lookup.resume(found, self.print())
+    }
+
+    fn os(&mut self, call: ReplOsCall) -> Result<Step, Box<Failure>> {
+        let refused = match &call.function_call {
+            OsFunctionCall::Sleep(time) | OsFunctionCall::SystemSleep(time) => {
+                let id = self.host.call(sleep(*time));
+                let answer = match self.answer(id)? {
+                    Ok(_) => ExtFunctionResult::Return(MontyObject::none()),
+                    Err(error) => ExtFunctionResult::Error(error),
+                };
+                return Ok(call.resume(answer, self.print()));
+            }
+            OsFunctionCall::AsyncSleep(time) | OsFunctionCall::AsyncSystemSleep(time) => {
+                let id = self.host.call(sleep(*time));
+                if call.allow_eager_await {
+                    let result = self.answer(id)?.map(|_| MontyObject::none());
+                    return Ok(call.resume_eager(result, self.print()));
+                }
+                self.pending.insert(call.call_id, id);
+                let future = ExtFunctionResult::Future(call.call_id);
+                return Ok(call.resume(future, self.print()));
+            }
+            OsFunctionCall::Import(module) => ExtFunctionResult::NotFound(module.clone()),
+            OsFunctionCall::GetEnviron => {
+                ExtFunctionResult::Return(MontyObject::dict(std::iter::empty()))
+            }
+            OsFunctionCall::Getenv(_) => ExtFunctionResult::Return(MontyObject::none()),
+            other => {
+                let message = format!(
+                    "{} is not there: a program has no files of its own, only tools",
+                    other.name()
+                );
+                MontyException::new(ExcType::PermissionError, Some(message)).into()
+            }
+        };
+        Ok(call.resume(refused, self.print()))
+    }
+
+    /// The fields of the failed call behind an exception, or the exception itself.
+    fn failure_fields(&self, call: &ReplFunctionCall) -> ExtFunctionResult {
+        let Some(argument) = call.args.arg(0) else {
+            return MontyObject::none().into();
+        };
+        let MontyNode::Exception { exc_type, arg } = unstable::node(argument) else {
+            return argument.to_owned().into();
+        };
+        let Some(error) = self.calls.of(*exc_type, arg.as_deref()) else {
+            return argument.to_owned().into();
+        };
+        let fields = FailedCalls::fields(error)
+            .into_iter()
+            .map(|(name, value)| (MontyObject::string(name), value));
+        Objects::record("ToolError", fields).into()
+    }
+}
+
+/// Whether the engine's own clock ended the program, which it does before the host's.
+fn out_of_time(error: &MontyException) -> bool {
+    let message = error.message().unwrap_or_default();
+    error.exc_type() == ExcType::TimeoutError && message.starts_with("feed time limit exceeded")
+}
+
+fn sleep(time: Duration) -> Op {
+    Op::Sleep {
+        ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+/// Prints to the host; the engine also asks it, from time to time, whether to go on.
+struct Print<'a> {
+    host: &'a Host,
+}
+
+impl PrintWriterCallback for Print<'_> {
+    fn stdout_write(&mut self, output: Cow<'_, str>) -> Result<(), MontyException> {
+        self.host.print(Stream::Stdout, &output);
+        Ok(())
+    }
+
+    fn stdout_push(&mut self, end: char) -> Result<(), MontyException> {
+        self.host
+            .print(Stream::Stdout, end.encode_utf8(&mut [0; 4]));
+        Ok(())
+    }
+
+    fn stderr_write(&mut self, output: Cow<'_, str>) -> Result<(), MontyException> {
+        self.host.print(Stream::Stderr, &output);
+        Ok(())
+    }
+
+    fn stderr_push(&mut self, end: char) -> Result<(), MontyException> {
+        self.host
+            .print(Stream::Stderr, end.encode_utf8(&mut [0; 4]));
+        Ok(())
+    }
+
+    fn poll_flush(&mut self) -> Result<(), MontyException> {
+        memory::sample();
+        // Its time is the engine's to watch: that end cannot be caught.
+        if self.host.must_stop() && !self.host.over_time() {
+            // A program that catches even this gets it again at the next check.
+            let message = Some("the program must stop".to_owned());
+            return Err(MontyException::new(ExcType::KeyboardInterrupt, message));
+        }
+        Ok(())
+    }
+}

@@ -80,3 +80,49 @@ impl From<Exit> for ExitCode {
         Self::from(exit as u8)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_documented() {
+        let page = include_str!("../../../docs/cli.md");
+        let table = page.split("## Exit codes").nth(1).unwrap();
+        let table = table.split("\n## ").next().unwrap();
+        let documented: Vec<u8> = table
+            .lines()
+            .filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse().ok())
+            .collect();
+        let all = [
+            Exit::Ok,
+            Exit::ToolError,
+            Exit::Usage,
+            Exit::InvalidInput,
+            Exit::Failed,
+            Exit::Limit,
+            Exit::Unavailable,
+            Exit::Internal,
+            Exit::Interrupted,
+            Exit::Terminated,
+        ];
+        assert_eq!(documented, all.map(|exit| exit as u8));
+    }
+
+    #[test]
+    fn the_name_of_a_kind_leads_to_the_same_code() {
+        for kind in [
+            ErrorKind::NotFound,
+            ErrorKind::InvalidInput,
+            ErrorKind::Timeout,
+            ErrorKind::Unavailable,
+            ErrorKind::Backend,
+            ErrorKind::Denied,
+            ErrorKind::Cancelled,
+            ErrorKind::Config,
+            ErrorKind::Internal,
+        ] {
+            assert_eq!(Exit::of_code(kind.code()), Exit::of_kind(kind), "{kind:?}");
+        }
+    }
+}

@@ -70,3 +70,25 @@ fn the_committed_schema_is_current() {
     let is_current = output.stdout == committed.as_bytes();
     assert!(is_current, "run `cargo xtask generate`");
 }
+
+#[test]
+fn every_key_of_the_configuration_is_documented() {
+    let page = include_str!("../../../../docs/config.md");
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../schemas/config.schema.json")).unwrap();
+    let sections = [
+        ("ServerSection", ""),
+        ("ApiSection", ""),
+        ("CommandSection", ""),
+        ("RunSection", "run."),
+        ("SearchSection", "search."),
+        ("BuiltinSection", "builtin."),
+    ];
+    for (section, prefix) in sections {
+        let keys = schema["$defs"][section]["properties"].as_object().unwrap();
+        for key in keys.keys().filter(|key| *key != "auth") {
+            let name = format!("`{prefix}{key}`");
+            assert!(page.contains(&name), "{section}: {name}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! The program from outside: exit code, stdout and stderr.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "clippy allows it in test functions, not in what test functions share"
 )]
 
@@ -8,6 +9,7 @@ mod find;
 mod guide;
 mod import;
 mod program;
+mod real;
 mod run;
 mod signals;
 mod sources;

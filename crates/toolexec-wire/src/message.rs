@@ -198,7 +198,7 @@ pub enum Op {
     Describe {
         /// The tool.
         tool: String,
-        /// `summary`, `schema` or `full`.
+        /// `summary`, `signature`, `schema` or `full`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },

@@ -75,10 +75,9 @@ fn unknown(parameters: &Parameters, name: &str, given: &[String]) -> Option<Stri
         .filter(|(distance, _)| *distance <= MAX_DISTANCE)
         .min_by(|(a, _), (b, _)| a.total_cmp(b));
     match (nearest, parameters.others) {
-        (_, Others::Allowed) => None,
+        (_, Others::Allowed) | (None, Others::Unsaid) => None,
         (Some((_, near)), _) => Some(format!("did you mean {:?}?", near.name)),
         (None, Others::Forbidden) => Some(listed(parameters)),
-        (None, Others::Unsaid) => None,
     }
 }
 

@@ -13,6 +13,7 @@ use super::schema_info::SchemaInfo;
 use super::store::DEFAULT_MAX_EXAMPLES;
 use crate::backend::BackendRef;
 use crate::index::{Entry, ToolSummary};
+use crate::types::{TypeLanguage, signature};
 
 /// What a caller reads before it calls a tool.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,6 +24,9 @@ pub struct ToolDoc {
     pub tool: ToolSummary,
     /// How much of the rest is here.
     pub detail: Detail,
+    /// The signature, at that level only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
     /// With the schemas: the whole description.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -72,6 +76,7 @@ pub fn describe(
     let mut described = ToolDoc {
         tool: summary,
         detail,
+        signature: None,
         description: None,
         input_schema: None,
         output_schema: None,
@@ -83,6 +88,9 @@ pub fn describe(
         versions: Vec::new(),
         backends: Vec::new(),
     };
+    if detail == Detail::Signature {
+        described.signature = Some(signature(entry.tool(), TypeLanguage::TypeScript));
+    }
     if detail >= Detail::Schema {
         add_schemas(&mut described, entry);
     }

@@ -2,7 +2,7 @@
 //!
 //! A document is made of what the tool says about itself and of what somebody registered for it:
 //! a better summary, notes, examples, references. [`describe`] puts the two together at one of
-//! three levels of [`Detail`].
+//! four levels of [`Detail`].
 
 mod describe;
 mod detail;

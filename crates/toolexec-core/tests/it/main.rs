@@ -14,5 +14,5 @@ mod run;
 mod search;
 mod search_properties;
 mod stream;
-mod types;
 mod tooldoc;
+mod types;

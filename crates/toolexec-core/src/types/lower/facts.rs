@@ -27,6 +27,12 @@ const BOUNDS: &[(&str, &str)] = &[
     ("maxProperties", "max fields"),
 ];
 
+/// Formats that only say how a number is stored.
+const STORED: &[&str] = &[
+    "double", "float", "int8", "int16", "int32", "int64", "int", "uint8", "uint16", "uint32",
+    "uint64", "uint",
+];
+
 /// Keywords that restrict values in ways that no type shows.
 const CONDITIONS: &[&str] = &[
     "not",
@@ -85,6 +91,7 @@ fn facts(fields: &Map<String, Value>) -> Vec<String> {
     for (key, words) in BOUNDS {
         match fields.get(*key) {
             None | Some(Value::Bool(_)) => {}
+            Some(Value::String(text)) if *key == "format" && STORED.contains(&&**text) => {}
             Some(Value::String(text)) => facts.push(format!("{words} {}", cut(text))),
             Some(value) => facts.push(format!("{words} {}", shown(value))),
         }

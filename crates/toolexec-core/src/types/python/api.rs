@@ -8,8 +8,8 @@ const WORDS: &[&str] = &[
     "Any", "Literal", "Mapping", "Sequence", "dict", "float", "int", "list", "str",
 ];
 
-/// The functions beside the tools, as methods of a class.
-pub(super) fn functions(types: &Annotations<'_>) -> String {
+/// The functions beside the tools: as methods of a class, or as functions of their own.
+pub(super) fn functions(types: &Annotations<'_>, as_methods: bool) -> String {
     let mut out = String::new();
     for (name, parameters, output, text) in API {
         let (def, output) = match *output {
@@ -17,8 +17,14 @@ pub(super) fn functions(types: &Annotations<'_>) -> String {
             _ if types.purpose == Purpose::Check => ("def", "<Any>"),
             output => ("async def", output),
         };
-        let mut function =
-            format!("    {def} {name}({parameters}) -> {output}:\n        \"\"\"{text}\"\"\"\n");
+        let mut function = if as_methods {
+            format!("    {def} {name}({parameters}) -> {output}:\n        \"\"\"{text}\"\"\"\n")
+        } else {
+            let parameters = parameters
+                .trim_start_matches("self")
+                .trim_start_matches(", ");
+            format!("{def} {name}({parameters}) -> {output}: ...\n")
+        };
         for word in WORDS {
             function = function.replace(&format!("<{word}>"), &types.name(word));
         }

@@ -320,8 +320,10 @@ impl Stubs<'_> {
         if !self.overloads.is_empty() {
             out.push_str("    @_typing.overload\n");
         }
-        out.push_str(&api::functions(&self.types));
+        out.push_str(&api::functions(&self.types, true));
+        self.types.hidden.clear();
         out.push_str("\ntools: Tools\n");
+        out.push_str(&api::functions(&self.types, false));
         out
     }
 }

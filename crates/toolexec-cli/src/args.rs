@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use toolexec::config::units::parse_time;
+use toolexec::core::types::TypeLanguage;
 
 use crate::printer::Format;
 
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     Describe(DescribeArgs),
     /// List the tools there are.
     List(ListArgs),
+    /// Write the tools as typed functions: a .d.ts or a .pyi file.
+    Types(TypesArgs),
     /// Check every source: does it connect, what does it offer, what is wrong?
     Doctor(DoctorArgs),
     /// Write a first toolexec.toml.
@@ -173,6 +176,41 @@ pub(crate) struct DescribeArgs {
     /// How much is shown.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) detail: DetailArg,
+    /// The language of the signature.
+    #[arg(long, value_enum, default_value_t, value_name = "LANGUAGE")]
+    pub(crate) lang: TypeLang,
+}
+
+/// A language that tools are declared in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TypeLang {
+    /// TypeScript, for programs in JavaScript too.
+    #[default]
+    #[value(alias = "ts", alias = "javascript", alias = "js")]
+    Typescript,
+    /// Python.
+    #[value(alias = "py")]
+    Python,
+}
+
+impl From<TypeLang> for TypeLanguage {
+    fn from(lang: TypeLang) -> Self {
+        match lang {
+            TypeLang::Typescript => Self::TypeScript,
+            TypeLang::Python => Self::Python,
+        }
+    }
+}
+
+/// Arguments of `types`.
+#[derive(Debug, Args)]
+pub(crate) struct TypesArgs {
+    /// The language.
+    #[arg(long, value_enum, default_value_t, value_name = "LANGUAGE")]
+    pub(crate) lang: TypeLang,
+    /// Only tools of these namespaces.
+    #[arg(value_name = "NAMESPACE")]
+    pub(crate) namespaces: Vec<String>,
 }
 
 /// How much is shown of a tool.
@@ -180,6 +218,8 @@ pub(crate) struct DescribeArgs {
 pub(crate) enum DetailArg {
     /// What it does.
     Summary,
+    /// And how it is called, in a few lines.
+    Signature,
     /// And its schemas.
     Schema,
     /// And notes, examples, versions and backends.

@@ -75,6 +75,7 @@ async fn with_session(cli: Cli, printer: &mut Printer) -> Result<Exit, Failure> 
         Command::Chain(args) => commands::chain::run(args, &session, printer).await,
         Command::Search(args) => commands::search::run(&args, &session, printer).await,
         Command::Describe(args) => commands::describe::run(&args, &session, printer).await,
+        Command::Types(args) => commands::types::run(&args, &session, printer).await,
         Command::List(args) => commands::list::run(&args, &session, printer).await,
         Command::Doctor(args) => commands::doctor::run(&args, &session, printer).await,
         _ => Ok(Exit::Internal),

@@ -1,6 +1,7 @@
 //! `toolexec describe`.
 
 use serde_json::Value;
+use toolexec::core::types::signature;
 use toolexec::{Detail, ToolDoc};
 
 use crate::args::{DescribeArgs, DetailArg};
@@ -18,6 +19,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let detail = match args.detail {
         DetailArg::Summary => Detail::Summary,
+        DetailArg::Signature => Detail::Signature,
         DetailArg::Schema => Detail::Schema,
         DetailArg::Full => Detail::Full,
     };
@@ -26,7 +28,12 @@ pub(crate) async fn run(
         .lookup(session.executor.describe(&args.tool, detail))
         .await;
     drop(live);
-    let doc = doc?;
+    let mut doc = doc?;
+    if doc.signature.is_some()
+        && let Some(entry) = session.executor.index().get(&doc.tool.id)
+    {
+        doc.signature = Some(signature(entry.tool(), args.lang.into()));
+    }
     if printer.format() == Format::Human {
         show(&doc, printer)?;
     } else {
@@ -36,6 +43,9 @@ pub(crate) async fn run(
 }
 
 fn show(doc: &ToolDoc, printer: &mut Printer) -> Result<(), Failure> {
+    if let Some(signature) = &doc.signature {
+        return Ok(printer.line(signature)?);
+    }
     let tool = &doc.tool;
     let name = tool.id.to_string();
     let heading = printer.paint_data(Tone::Name, &name).into_owned();

@@ -11,3 +11,4 @@ pub(crate) mod quickstart;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod search;
+pub(crate) mod types;

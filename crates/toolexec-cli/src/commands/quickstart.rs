@@ -12,7 +12,7 @@ use toolexec::{Executor, RunSettings, Source};
 
 use super::describe::quoted;
 use super::{chain, describe, run, search};
-use crate::args::{ChainArgs, DescribeArgs, DetailArg, FilterArgs, RunArgs, SearchArgs};
+use crate::args::{ChainArgs, DescribeArgs, DetailArg, FilterArgs, RunArgs, SearchArgs, TypeLang};
 use crate::builtin;
 use crate::demo::http_api::{HttpApi, KEY};
 use crate::diagnostics::Failure;
@@ -135,6 +135,7 @@ impl Tour<'_> {
         let args = DescribeArgs {
             tool: tool.to_owned(),
             detail: DetailArg::Full,
+            lang: TypeLang::default(),
         };
         let exit = describe::run(&args, &self.session, self.printer).await?;
         expect(exit, Exit::Ok, tool)

@@ -13,3 +13,4 @@ mod real;
 mod run;
 mod signals;
 mod sources;
+mod types;

@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, reason = "a bench without its server fails")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use rmcp::ServiceExt;
@@ -16,6 +17,8 @@ use toolexec_core::{Backend, BackendCall, CallContext, Tool};
 use toolexec_mcp::config::Protocol;
 use toolexec_mcp::{McpServer, ServerConfig};
 use toolexec_process::{Child, Command};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn args() -> Value {
     json!({"a": 1, "b": 2})
@@ -74,11 +77,29 @@ fn overhead(criterion: &mut Criterion) {
             server.call(call(&tool), &cx).await.expect("a sum")
         });
     });
-    group.bench_function("toolexec_with_deadline_and_events", |bencher| {
+    group.bench_function("toolexec_with_events", |bencher| {
         bencher.to_async(&runtime).iter(|| async {
             let (sink, _events) = EventSink::channel(16);
-            let timeout = std::time::Duration::from_secs(10);
-            let cx = CallContext::new().with_timeout(timeout).with_events(sink);
+            let cx = CallContext::new().with_events(sink);
+            server.call(call(&tool), &cx).await.expect("a sum")
+        });
+    });
+    // A deadline is a timer of the runtime, which costs the same whoever sets it.
+    group.bench_function("bare_rmcp_with_timeout", |bencher| {
+        bencher.to_async(&runtime).iter(|| async {
+            let Value::Object(args) = args() else {
+                unreachable!("an object")
+            };
+            let params = CallToolRequestParams::new("add").with_arguments(args);
+            tokio::time::timeout(TIMEOUT, client.call_tool(params))
+                .await
+                .expect("in time")
+                .expect("a sum")
+        });
+    });
+    group.bench_function("toolexec_with_deadline", |bencher| {
+        bencher.to_async(&runtime).iter(|| async {
+            let cx = CallContext::new().with_timeout(TIMEOUT);
             server.call(call(&tool), &cx).await.expect("a sum")
         });
     });

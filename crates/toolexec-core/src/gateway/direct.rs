@@ -1,9 +1,9 @@
-//! The gateway to an index, its docs and its runner.
+//! The gateway to a runner, its index and the docs.
 
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, ready};
+use futures_util::future::BoxFuture;
 
 use super::Gateway;
 use crate::chain::{Chain, ChainLimits, ChainOutcome};
@@ -13,7 +13,7 @@ use crate::index::{Hit, Index, NamespaceInfo, SearchQuery};
 use crate::run::{Request, RunResult, Runner};
 use crate::tooldoc::{Detail, DocStore, Example, ToolDoc, describe};
 
-/// The gateway to the tools that are in an index now. Cheap to clone.
+/// The gateway to the tools of a runner, those that its loader can load included. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Direct {
     runner: Runner,
@@ -26,15 +26,14 @@ impl Direct {
         Self { runner, docs }
     }
 
-    fn doc(&self, tool: &str, detail: Detail) -> Result<ToolDoc> {
-        let index = self.runner.index();
-        let entry = index.find(tool)?;
+    async fn doc(&self, tool: &str, detail: Detail) -> Result<ToolDoc> {
+        let entry = self.runner.find(tool).await?;
         let key = entry.tool().id.key();
-        let doc = self.docs.get(key);
+        let versions = self.runner.index().versions(key);
         Ok(describe(
             &entry,
-            &index.versions(key),
-            doc.as_deref(),
+            &versions,
+            self.docs.get(key).as_deref(),
             detail,
         ))
     }
@@ -45,8 +44,14 @@ impl Gateway for Direct {
         self.runner.index()
     }
 
-    fn load(&self, _tools: Vec<String>) -> BoxFuture<'_, ()> {
-        ready(()).boxed()
+    fn load(&self, tools: Vec<String>) -> BoxFuture<'_, ()> {
+        async move {
+            for tool in tools {
+                // Why it cannot be found is told when it is called.
+                let _ = self.runner.find(&tool).await;
+            }
+        }
+        .boxed()
     }
 
     fn run(&self, request: Request) -> BoxFuture<'_, Result<RunResult>> {
@@ -63,22 +68,30 @@ impl Gateway for Direct {
     }
 
     fn search(&self, text: String, limit: usize) -> BoxFuture<'_, Result<Vec<Hit>>> {
-        let query = SearchQuery {
-            limit,
-            ..SearchQuery::new(text)
-        };
-        ready(self.index().search(&query).map(|page| page.items)).boxed()
+        async move {
+            self.runner.load_all().await;
+            let query = SearchQuery {
+                limit,
+                ..SearchQuery::new(text)
+            };
+            Ok(self.index().search(&query)?.items)
+        }
+        .boxed()
     }
 
     fn describe(&self, tool: String, detail: Detail) -> BoxFuture<'_, Result<ToolDoc>> {
-        ready(self.doc(&tool, detail)).boxed()
+        async move { self.doc(&tool, detail).await }.boxed()
     }
 
     fn examples(&self, tool: String) -> BoxFuture<'_, Result<Vec<Example>>> {
-        ready(self.doc(&tool, Detail::Full).map(|doc| doc.examples)).boxed()
+        async move { Ok(self.doc(&tool, Detail::Full).await?.examples) }.boxed()
     }
 
     fn namespaces(&self) -> BoxFuture<'_, Result<Vec<NamespaceInfo>>> {
-        ready(Ok(self.index().namespaces())).boxed()
+        async move {
+            self.runner.load_all().await;
+            Ok(self.index().namespaces())
+        }
+        .boxed()
     }
 }

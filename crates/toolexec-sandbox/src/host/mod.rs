@@ -1,0 +1,98 @@
+//! The guest as a child process, without isolation.
+//!
+//! For one's own programs only: the child runs with the rights of this process. It has an empty
+//! environment and a process group of its own, it is killed with its group, and the kernel caps
+//! its memory and CPU time. Each program gets a guest of its own; a few are started ahead, so
+//! that a program does not wait for one.
+
+mod child;
+mod pool;
+mod usage;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use toolexec_core::sandbox::{Description, Isolation, Language, Sandbox, Session, SessionSpec};
+use toolexec_core::{Error, ErrorKind, Result};
+
+use child::{ChildGuest, enforcement};
+use pool::Pool;
+
+/// How many guests are started ahead, unless it is said otherwise.
+const WARM: usize = 2;
+
+/// The guest as a child process, without isolation. Cheap to clone.
+#[derive(Clone)]
+pub struct HostSandbox {
+    pool: Pool,
+}
+
+impl HostSandbox {
+    /// A sandbox that runs the guest program at `program`.
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self::with_warm(program, WARM)
+    }
+
+    /// The same, with `warm` guests started ahead. None, with 0.
+    pub fn with_warm(program: impl Into<PathBuf>, warm: usize) -> Self {
+        Self {
+            pool: Pool::new(program.into(), warm),
+        }
+    }
+
+    /// Waits until as many guests are started ahead as shall be.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SandboxUnavailable`] when the guest cannot be started.
+    ///
+    /// # Cancel safety
+    /// Safe: what was started stays.
+    pub async fn warm_up(&self) -> Result<()> {
+        self.pool.fill().await
+    }
+}
+
+impl Sandbox for HostSandbox {
+    fn name(&self) -> &'static str {
+        "host"
+    }
+
+    fn describe(&self) -> Description {
+        Description {
+            isolation: Isolation::None,
+            languages: vec![
+                Language::JavaScript,
+                Language::TypeScript,
+                Language::Python,
+                Language::Script,
+            ],
+            summary: "a child process with the rights of this one; no isolation",
+            enforcement: enforcement(),
+        }
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<()>> {
+        // A guest that said hello is in the pool, or was given out; the first probe starts one.
+        async move { self.pool.probe().await }.boxed()
+    }
+
+    fn start(&self, spec: SessionSpec) -> BoxFuture<'_, Result<Session>> {
+        async move {
+            let guest = self.pool.take().await?;
+            Ok(Session::new(ChildGuest::new(guest, &spec.limits)))
+        }
+        .boxed()
+    }
+}
+
+impl fmt::Debug for HostSandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostSandbox").finish_non_exhaustive()
+    }
+}
+
+fn unavailable(message: &str) -> Error {
+    Error::new(ErrorKind::SandboxUnavailable, message)
+}

@@ -1,0 +1,95 @@
+//! The sandboxes that are built in.
+
+use std::path::PathBuf;
+
+use toolexec_core::sandbox::Sandboxes;
+
+/// What the sandboxes that are built in need to know of this machine.
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct Setup {
+    guest_program: Option<PathBuf>,
+    cache: Option<PathBuf>,
+    warm: usize,
+}
+
+/// Sandboxes that configurations may name and that this version does not have.
+const NOT_YET: [&str; 7] = [
+    "process",
+    "docker",
+    "containerd",
+    "gvisor",
+    "kata",
+    "firecracker",
+    "qemu",
+];
+
+impl Setup {
+    /// Nothing known: no guest program, no cache, no guests started ahead.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Says where the native guest program is, for the `host` sandbox.
+    pub fn guest_program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.guest_program = Some(program.into());
+        self
+    }
+
+    /// Says where compiled guests are kept, for the `wasm` sandbox. Only the user may write there.
+    pub fn cache(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.cache = Some(directory.into());
+        self
+    }
+
+    /// Says how many child processes are started ahead, for the `host` sandbox.
+    pub fn warm(mut self, guests: usize) -> Self {
+        self.warm = guests;
+        self
+    }
+
+    /// The sandboxes that are built in; of the others, why they are not there.
+    pub fn sandboxes(&self) -> Sandboxes {
+        let mut all = Sandboxes::new();
+        for name in NOT_YET {
+            all = all.without(name, "this version does not have it");
+        }
+        let all = self.with_wasm(all);
+        self.with_host(all)
+    }
+
+    #[cfg(feature = "wasm")]
+    fn with_wasm(&self, all: Sandboxes) -> Sandboxes {
+        let mut builder = crate::wasm::WasmSandbox::builder();
+        if let Some(cache) = &self.cache {
+            builder = builder.cache(cache);
+        }
+        all.with(std::sync::Arc::new(builder.build()))
+    }
+
+    #[cfg(not(feature = "wasm"))]
+    #[expect(clippy::unused_self, reason = "the other build needs it")]
+    fn with_wasm(&self, all: Sandboxes) -> Sandboxes {
+        all.without("wasm", "it is not built in: the feature `wasm` is off")
+    }
+
+    #[cfg(feature = "host")]
+    fn with_host(&self, all: Sandboxes) -> Sandboxes {
+        match &self.guest_program {
+            Some(program) => {
+                let host = crate::host::HostSandbox::with_warm(program, self.warm);
+                all.with(std::sync::Arc::new(host))
+            }
+            None => all.without(
+                "host",
+                "the guest program is not there: build toolexec-guest and say where it is",
+            ),
+        }
+    }
+
+    #[cfg(not(feature = "host"))]
+    #[expect(clippy::unused_self, reason = "the other build needs it")]
+    fn with_host(&self, all: Sandboxes) -> Sandboxes {
+        all.without("host", "it is not built in: the feature `host` is off")
+    }
+}

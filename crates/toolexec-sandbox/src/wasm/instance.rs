@@ -1,0 +1,253 @@
+//! A guest that runs: an instance, polled by whoever reads from it.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use nix::time::{ClockId, clock_gettime};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
+use toolexec_core::sandbox::{Ended, Enforcement, Guest, GuestMeasure, Limits};
+use toolexec_core::{Error, ErrorKind};
+use wasmtime::{InstancePre, ResourceLimiter, Store, Trap, bail};
+
+use super::ENFORCEMENT;
+use super::engine::Machine;
+use super::pipe::Pipe;
+
+/// What belongs to one instance.
+pub(super) struct State {
+    pub(super) pipe: Pipe,
+    pub(super) started: Instant,
+    memory: MemoryLimit,
+}
+
+/// Keeps the memory of an instance within its limit and remembers how large it was.
+#[derive(Debug)]
+struct MemoryLimit {
+    most: usize,
+    shared: Arc<Watched>,
+}
+
+/// What is seen of the memory from outside.
+#[derive(Debug, Default)]
+struct Watched {
+    peak: AtomicUsize,
+    refused: AtomicBool,
+}
+
+/// A guest that runs.
+pub(super) struct Instance {
+    run: Option<Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>>,
+    machine: Machine,
+    pipe: Pipe,
+    watched: Arc<Watched>,
+    cpu_time: Duration,
+    cpu_limit: Option<Duration>,
+    ended: Option<Ended>,
+    // Given back when the instance is gone.
+    slot: Option<OwnedSemaphorePermit>,
+}
+
+impl Instance {
+    pub(super) fn start(
+        machine: &Machine,
+        module: InstancePre<State>,
+        limits: &Limits,
+        slot: OwnedSemaphorePermit,
+    ) -> toolexec_core::Result<Self> {
+        let pipe = Pipe::default();
+        let watched = Arc::new(Watched::default());
+        let most = limits.memory.map_or(usize::MAX, |memory| {
+            usize::try_from(memory).unwrap_or(usize::MAX)
+        });
+        let state = State {
+            pipe: pipe.clone(),
+            started: Instant::now(),
+            memory: MemoryLimit {
+                most,
+                shared: watched.clone(),
+            },
+        };
+        let mut store = Store::try_new(&machine.engine, state).map_err(|error| {
+            Error::new(ErrorKind::SandboxUnavailable, "no instance can be made").with_source(error)
+        })?;
+        store.limiter(|state| &mut state.memory);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        Ok(Self {
+            run: Some(Box::pin(run(store, module))),
+            machine: machine.clone(),
+            pipe,
+            watched,
+            cpu_time: Duration::ZERO,
+            cpu_limit: limits.cpu_time,
+            ended: None,
+            slot: Some(slot),
+        })
+    }
+
+    fn end(&mut self, why: Ended) {
+        // The instance first: its slot is free only when it is gone.
+        self.run = None;
+        self.slot = None;
+        self.ended.get_or_insert(why);
+    }
+
+    /// Lets the guest run until it waits or its turn is over.
+    fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(run) = &mut self.run else {
+            return Poll::Ready(());
+        };
+        self.machine.turn();
+        let before = thread_time();
+        let polled = run.as_mut().poll(cx);
+        self.cpu_time += thread_time().saturating_sub(before);
+        match polled {
+            Poll::Ready(result) => {
+                let why = self.why(result);
+                self.end(why);
+                Poll::Ready(())
+            }
+            Poll::Pending if self.cpu_limit.is_some_and(|limit| self.cpu_time > limit) => {
+                self.end(Ended::OutOfCpu);
+                Poll::Ready(())
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn why(&self, result: wasmtime::Result<()>) -> Ended {
+        let Err(error) = result else {
+            return Ended::Exited;
+        };
+        tracing::debug!(%error, "a guest ended");
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::StackOverflow) => Ended::StackOverflow,
+            // A guest whose memory may not grow ends itself.
+            _ if self.watched.refused.load(Ordering::Relaxed) => Ended::OutOfMemory,
+            Some(trap) => Ended::Crashed {
+                how: format!("trapped: {trap}"),
+            },
+            None => Ended::Crashed {
+                how: "could not go on".to_owned(),
+            },
+        }
+    }
+}
+
+/// The life of an instance: made, initialised where its image is not, and run to its end.
+async fn run(mut store: Store<State>, module: InstancePre<State>) -> wasmtime::Result<()> {
+    let instance = module.instantiate_async(&mut store).await?;
+    for start in ["_initialize", "init"] {
+        if let Ok(function) = instance.get_typed_func::<(), ()>(&mut store, start) {
+            function.call_async(&mut store, ()).await?;
+        }
+    }
+    let run = instance.get_typed_func::<(), i32>(&mut store, "run")?;
+    match run.call_async(&mut store, ()).await? {
+        0 => Ok(()),
+        status => bail!("the guest gave up with status {status}"),
+    }
+}
+
+impl Guest for Instance {
+    fn kill(&mut self) {
+        self.end(Ended::Killed);
+    }
+
+    fn ended(&mut self) -> Option<Ended> {
+        self.ended.clone()
+    }
+
+    fn usage(&mut self) -> GuestMeasure {
+        let peak = self.watched.peak.load(Ordering::Relaxed);
+        GuestMeasure {
+            cpu_time: Some(self.cpu_time),
+            memory: Some(peak as u64),
+        }
+    }
+
+    fn enforcement(&self) -> Enforcement {
+        ENFORCEMENT.to_vec()
+    }
+}
+
+impl AsyncRead for Instance {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if buffer.remaining() == 0 || self.pipe.take(buffer) > 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let polled = self.poll_run(cx);
+        if self.pipe.take(buffer) > 0 {
+            // The guest may have yielded: whoever reads comes back, and it goes on then.
+            return Poll::Ready(Ok(()));
+        }
+        polled.map(Ok)
+    }
+}
+
+impl AsyncWrite for Instance {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.run.is_none() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        self.pipe.poll_send(cx, bytes).map(Ok)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.pipe.close();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl ResourceLimiter for MemoryLimit {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let allowed = desired <= self.most.min(maximum.unwrap_or(usize::MAX));
+        if allowed {
+            let peak = &self.shared.peak;
+            peak.fetch_max(desired, Ordering::Relaxed);
+        } else {
+            let refused = &self.shared.refused;
+            refused.store(true, Ordering::Relaxed);
+        }
+        Ok(allowed)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= maximum.unwrap_or(usize::MAX).min(100_000))
+    }
+}
+
+/// The CPU time of this thread.
+fn thread_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map(Duration::from)
+        .unwrap_or_default()
+}

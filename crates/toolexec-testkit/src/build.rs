@@ -1,0 +1,69 @@
+//! Programs of the workspace that tests start, built by Cargo at their first use.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+/// The native guest program, in the profile of the running test.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn guest() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../toolexec-guest");
+    PROGRAM
+        .get_or_init(|| build("toolexec-guest", &sources))
+        .clone()
+}
+
+/// A program of the crate at `crate_dir`, in the profile of the running test.
+#[expect(
+    clippy::disallowed_methods,
+    clippy::panic,
+    reason = "a test's own tool, and a test without it fails"
+)]
+pub(crate) fn build(name: &str, crate_dir: &Path) -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let test = std::env::current_exe().unwrap_or_default();
+    // Tests and benches are `target/PROFILE/deps/NAME`.
+    let Some(dir) = test.parent().and_then(|deps| deps.parent()) else {
+        panic!("the test binary is in no target directory");
+    };
+    let program = dir.join(name);
+    // Cargo would find the same out, but waits for other builds first.
+    let sources = newest(&crate_dir.join("src"));
+    if sources.is_some() && modified(&program) > sources {
+        return program;
+    }
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--bin", name, "--manifest-path"]);
+    command.arg(crate_dir.join("Cargo.toml"));
+    if dir.ends_with("release") {
+        command.arg("--release");
+    }
+    match command.status() {
+        Ok(status) if status.success() => program,
+        other => panic!("{name} cannot be built: {other:?}"),
+    }
+}
+
+/// When the newest file below a directory was changed.
+fn newest(dir: &Path) -> Option<SystemTime> {
+    let entries = std::fs::read_dir(dir).ok()?;
+    entries
+        .flatten()
+        .filter_map(|entry| {
+            let path = entry.path();
+            if path.is_dir() {
+                newest(&path)
+            } else {
+                modified(&path)
+            }
+        })
+        .max()
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).ok()?.modified().ok()
+}

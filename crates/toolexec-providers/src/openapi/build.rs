@@ -69,8 +69,9 @@ impl Builder<'_> {
         };
         let parameters = self.parameters(place, &mut input)?;
         let body = self.body(place, &mut input)?;
-        let responses = self.success(place);
-        let accept = media::accept(responses.iter().map(|(media, _)| media.as_str()));
+        let successes = self.successes(place);
+        let media_types = successes.into_iter().flatten().flat_map(Map::keys);
+        let accept = media::accept(media_types.map(String::as_str));
         let operation = Operation {
             method,
             path: place.path.to_owned(),
@@ -89,7 +90,7 @@ impl Builder<'_> {
         if let Some(title) = place.text("summary") {
             tool = tool.title(title);
         }
-        if let Some(schema) = self.output_schema(place, &responses) {
+        if let Some(schema) = self.output_schema(place) {
             tool = tool.output_schema(schema);
         }
         let tool = tool.build().map_err(|error| error.to_string())?;
@@ -249,44 +250,53 @@ impl Builder<'_> {
         }))
     }
 
-    /// The media types of the first successful answer that has content.
-    fn success(&self, place: &Place<'_>) -> Vec<(String, Value)> {
+    /// The contents of the successful answers that the document describes, by status.
+    fn successes<'p>(&'p self, place: &'p Place<'_>) -> Vec<Option<&'p Map<String, Value>>> {
         let responses = place.operation.get("responses").and_then(Value::as_object);
-        let mut successes: Vec<(&String, &Value)> = responses
+        let mut found: Vec<(&String, &Value)> = responses
             .into_iter()
             .flatten()
-            .filter(|(status, _)| status.starts_with('2') || *status == "default")
+            .filter(|(status, _)| status.starts_with('2'))
             .collect();
-        // Digits come before `default`.
-        successes.sort_by_key(|(status, _)| *status);
-        let content = successes.into_iter().find_map(|(_, response)| {
+        found.sort_by_key(|(status, _)| *status);
+        let contents = found.into_iter().map(|(_, response)| {
             let response = self.document.resolve(response).ok()?;
             let content = response.get("content")?.as_object()?;
             (!content.is_empty()).then_some(content)
         });
-        let content = content.into_iter().flatten();
-        content.map(|(k, v)| (k.clone(), v.clone())).collect()
+        contents.collect()
     }
 
-    fn output_schema(&mut self, place: &Place<'_>, responses: &[(String, Value)]) -> Option<Value> {
+    /// What the value of a success fits: the schema of its JSON, null where it has no content.
+    /// None when an answer may be something that no schema describes.
+    fn output_schema(&mut self, place: &Place<'_>) -> Option<Value> {
         let limit = self.max_output_schema?;
-        // A stream's value is a list of its events, which the schema does not describe.
-        if responses
-            .iter()
-            .any(|(media_type, _)| media::is_stream(media_type))
-        {
+        let mut schemas: Vec<Value> = Vec::new();
+        for content in self.successes(place) {
+            let schema = match content {
+                None => json!({"type": "null"}),
+                // A stream's value is a list of its events, which the schema does not describe.
+                Some(content) if content.keys().any(|media| media::is_stream(media)) => {
+                    return None;
+                }
+                Some(content) => {
+                    let (_, media) = content.iter().find(|(media, _)| media::is_json(media))?;
+                    self.schemas
+                        .rewrite(media.get("schema")?, Direction::Response)
+                }
+            };
+            if !schemas.contains(&schema) {
+                schemas.push(schema);
+            }
+        }
+        let mut schema = match schemas.len() {
+            0 => return None,
+            1 => schemas.remove(0),
+            _ => json!({ "anyOf": schemas }),
+        };
+        if schema == json!({"type": "null"}) {
             return None;
         }
-        // A `default` answer describes errors more often than successes.
-        let statuses = place.operation.get("responses")?.as_object()?;
-        if !statuses.keys().any(|status| status.starts_with('2')) {
-            return None;
-        }
-        let json = responses
-            .iter()
-            .find(|(media_type, _)| media::is_json(media_type));
-        let schema = json?.1.get("schema")?;
-        let mut schema = self.schemas.rewrite(schema, Direction::Response);
         if self.schemas.close(&mut schema, Direction::Response, limit) {
             self.notices.push(format!(
                 "{}: its output schema is left out; it is larger than {limit} bytes \

@@ -1,6 +1,6 @@
 //! Media types: which is chosen, and what its schema is to a caller.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -48,7 +48,9 @@ pub(super) fn is_json_lines(media_type: &str) -> bool {
 
 /// The value of `Accept`: JSON before what else the operation answers, before anything.
 pub(super) fn accept<'m>(media_types: impl Iterator<Item = &'m str>) -> String {
+    let mut seen = BTreeSet::new();
     let (json, other): (Vec<&str>, Vec<&str>) = media_types
+        .filter(|media_type| seen.insert(*media_type))
         .filter(|media_type| !media_type.contains('*'))
         .partition(|media_type| is_json(media_type));
     let first = if json.is_empty() && other.is_empty() {
@@ -243,7 +245,7 @@ mod tests {
 
     #[test]
     fn json_is_asked_for_first() {
-        let cases: [(&[&str], &str); 5] = [
+        let cases: [(&[&str], &str); 6] = [
             (&[], "application/json, */*;q=0.1"),
             (
                 &["application/xml", "application/json"],
@@ -255,6 +257,7 @@ mod tests {
             ),
             (&["text/html; charset=utf-8"], "text/html, */*;q=0.1"),
             (&["*/*"], "application/json, */*;q=0.1"),
+            (&["text/csv", "text/csv"], "text/csv, */*;q=0.1"),
         ];
         for (media_types, expected) in cases {
             assert_eq!(accept(media_types.iter().copied()), expected);

@@ -12,7 +12,7 @@
 //! What comes out: JSON as it is, text as a string, pictures and sound as content blocks, other
 //! bytes as `{"contentType", "size", "data"}`, nothing as null, the headers for `HEAD`. Streams
 //! (server-sent events, JSON lines) are chunks while they run and a list at the end. Paging and
-//! location headers of a success are in `_meta.http`. An answer of 4xx or 5xx, or a redirect that
+//! location headers of a success are in `_meta.http`. An answer of 4xx or 5xx, or of 3xx that
 //! is not followed, is the tool's own failure: `{"status", "retryable", "retryAfter", "headers",
 //! "problem" or "body"}`.
 //!

@@ -56,10 +56,6 @@ impl Head {
             .unwrap_or_default()
     }
 
-    fn is_success(&self) -> bool {
-        self.status.is_success() || self.status == StatusCode::NOT_MODIFIED
-    }
-
     pub(super) fn listed(&self, names: &[&str]) -> Map<String, Value> {
         let found = names.iter().filter_map(|name| {
             let value = self.headers.get(*name)?;
@@ -112,7 +108,7 @@ pub(super) fn output(
     bytes: &[u8],
     missing_auth: Option<&str>,
 ) -> Result<RawOutput, Error> {
-    if !head.is_success() {
+    if !head.status.is_success() {
         return Ok(RawOutput::Failure(failure(head, bytes, missing_auth)));
     }
     let media_type = head.media_type();

@@ -276,6 +276,43 @@ fn schemas_that_all_reach_each_other_stay_small() {
 }
 
 #[test]
+fn an_output_schema_covers_every_success() {
+    let json = |schema: Value| json!({"content": {"application/json": {"schema": schema}}});
+    let (text, number) = (json!({"type": "string"}), json!({"type": "number"}));
+    let cases = [
+        (
+            json!({"200": json(text.clone()), "404": json(number.clone())}),
+            Some(text.clone()),
+        ),
+        (
+            json!({"200": json(text.clone()), "202": json(number.clone()), "204": {}, "203": json(text.clone())}),
+            Some(json!({"anyOf": [text, number, {"type": "null"}]})),
+        ),
+        (json!({"204": {}}), None),
+        (json!({"default": json(text.clone())}), None),
+        (
+            json!({"200": json(text.clone()), "206": {"content": {"image/png": {}}}}),
+            None,
+        ),
+        (
+            json!({"200": {"content": {"application/json": {"schema": text}, "text/event-stream": {}}}}),
+            None,
+        ),
+        (
+            json!({"200": {"content": {"application/json": {"schema": text}, "application/xml": {}}}}),
+            Some(text),
+        ),
+    ];
+    for (responses, expected) in cases {
+        let document =
+            json!({"openapi": "3.1.0", "paths": {"/a": get(&json!({"responses": responses}))}});
+        let api = load(document);
+        let found = api.tools().next().unwrap().output_schema.clone();
+        assert_eq!(found.as_deref(), expected.as_ref(), "{responses}");
+    }
+}
+
+#[test]
 fn filters_choose_operations_and_say_what_they_did() {
     let document = json!({
         "openapi": "3.0.0",

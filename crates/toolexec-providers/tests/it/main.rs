@@ -12,6 +12,7 @@ mod github;
 mod hostile;
 mod httpbin;
 mod prism;
+mod run_path;
 mod server;
 mod support;
 mod sweep;

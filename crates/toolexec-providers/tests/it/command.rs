@@ -323,7 +323,7 @@ async fn lines_are_events_while_the_program_runs() {
 
 #[tokio::test]
 async fn many_run_at_once() {
-    let api = commands(script("sleep 0.2; echo $1"));
+    let api = commands(script("sleep 1; echo $1"));
     let start = Instant::now();
     let calls = (0..20).map(|n| {
         let api = api.clone();
@@ -333,7 +333,7 @@ async fn many_run_at_once() {
         assert_eq!(call.await.unwrap(), n.to_string());
     }
     assert!(
-        start.elapsed() < Duration::from_secs(3),
+        start.elapsed() < Duration::from_secs(10),
         "{:?}",
         start.elapsed()
     );

@@ -19,7 +19,9 @@ async fn main() -> Result<(), Error> {
         "properties": {"a": {"type": "number"}, "b": {"type": "number"}},
         "required": ["a", "b"]
     }));
-    let executor = Executor::builder().local(Local::new("math").tool(add)).build()?;
+    let executor = Executor::builder()
+        .local(Local::new("math").tool(add))
+        .build()?;
 
     let result = executor.run("math:add", json!({"a": 5, "b": 3})).await?;
     println!("{}", result.value);

@@ -14,7 +14,9 @@ fn github() -> Local {
             Ok::<_, String>(json!({"number": 17, "title": args["title"]}))
         }))
         .tool(LocalTool::new("add_labels", async |args: Args| {
-            let issue = args.get("issue").or(args.get("previous").map(|issue| &issue["number"]));
+            let issue = args
+                .get("issue")
+                .or(args.get("previous").map(|issue| &issue["number"]));
             let issue = issue.cloned().unwrap_or(Value::Null);
             Ok::<_, String>(json!({"issue": issue, "labels": args["labels"]}))
         }))
@@ -32,7 +34,12 @@ async fn main() -> Result<(), Error> {
         .await?;
     println!("final result: {}", outcome.value);
     for step in &outcome.steps {
-        println!("{}: {} -> {}", step.path, step.tool.as_deref().unwrap_or("group"), step.value);
+        println!(
+            "{}: {} -> {}",
+            step.path,
+            step.tool.as_deref().unwrap_or("group"),
+            step.value
+        );
     }
 
     let outcome = executor
@@ -54,8 +61,11 @@ async fn main() -> Result<(), Error> {
         .chain([
             Step::call("github:create_issue", json!({"title": "Bug report"})),
             Step::parallel([label("bug"), label("urgent")]),
-            Step::call("github:create_issue", json!({"title": "Part {{index}}: {{item.labels[0]}}"}))
-                .for_each("{{prev}}"),
+            Step::call(
+                "github:create_issue",
+                json!({"title": "Part {{index}}: {{item.labels[0]}}"}),
+            )
+            .for_each("{{prev}}"),
         ])
         .await?;
     println!("in parallel, then for each: {}", outcome.value);

@@ -32,11 +32,19 @@ async fn main() -> Result<(), Error> {
         println!("{query:?}:");
         for hit in executor.search(query, 3).await? {
             let why: Vec<&str> = hit.matched.iter().map(|word| word.term.as_str()).collect();
-            println!("  {:.2} {} because of {}", hit.score, hit.tool.id, why.join(", "));
+            println!(
+                "  {:.2} {} because of {}",
+                hit.score,
+                hit.tool.id,
+                why.join(", ")
+            );
         }
     }
 
-    let mut query = ListQuery { limit: 2, ..ListQuery::default() };
+    let mut query = ListQuery {
+        limit: 2,
+        ..ListQuery::default()
+    };
     loop {
         let page = executor.list(&query).await?;
         let ids: Vec<String> = page.items.iter().map(|tool| tool.id.to_string()).collect();

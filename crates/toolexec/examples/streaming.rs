@@ -33,7 +33,9 @@ async fn main() -> Result<(), Error> {
     while let Some(event) = events.next().await {
         match event {
             Event::Started { tool, backend } => println!("started {tool} on {backend}"),
-            Event::Progress { progress, total, .. } => println!("progress {progress} of {total:?}"),
+            Event::Progress {
+                progress, total, ..
+            } => println!("progress {progress} of {total:?}"),
             Event::Chunk { data } => println!("chunk {data}"),
             Event::Log { data, .. } => println!("log {data}"),
             Event::Done { result } => println!("done: {}", result.value),

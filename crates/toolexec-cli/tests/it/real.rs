@@ -21,7 +21,7 @@ fn section(peer: Peer, place: &Place) -> Option<String> {
     let mut text = format!(
         "[servers.{}]\ncommand = {:?}\nargs = {:?}\n",
         peer.name(),
-        launch.program,
+        launch.program.to_string_lossy(),
         launch.args
     );
     for (name, value) in &launch.env {

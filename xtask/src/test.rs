@@ -17,6 +17,9 @@ pub(crate) struct Options {
     /// Do not install the real programs that tests talk to.
     #[arg(long)]
     no_peers: bool,
+    /// Only these packages.
+    #[arg(short, long = "package", value_name = "PACKAGE")]
+    packages: Vec<String>,
     /// Only tests whose name contains this.
     filter: Option<String>,
 }
@@ -41,7 +44,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     fs::write(&skipped, "")?;
     let mut count = Count::default();
     let mut broken = Vec::new();
-    for mut suite in suites(options.filter.as_deref()) {
+    for mut suite in suites(options) {
         suite.env("TOOLEXEC_SKIPPED_LOG", &skipped);
         let status = counted(&mut suite, &mut count)?;
         if !status.success() {
@@ -59,22 +62,32 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn suites(filter: Option<&str>) -> Vec<Command> {
+fn suites(options: &Options) -> Vec<Command> {
+    let filter = options.filter.as_deref();
+    let packages: Vec<&str> = if options.packages.is_empty() {
+        vec!["--workspace"]
+    } else {
+        let each = options.packages.iter();
+        each.flat_map(|package| ["-p", package]).collect()
+    };
     let has_nextest = is_installed("cargo-nextest");
     let mut all = Vec::new();
     let mut tests = cargo();
     if has_nextest {
-        tests.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
-        tests.args(filter).args(["--no-tests", "pass"]);
+        tests.args(["nextest", "run", "--no-fail-fast"]);
+        tests
+            .args(&packages)
+            .args(filter)
+            .args(["--no-tests", "pass"]);
     } else {
-        tests.args(["test", "--workspace", "--no-fail-fast"]);
-        tests.args(filter);
+        tests.args(["test", "--no-fail-fast"]);
+        tests.args(&packages).args(filter);
     }
     all.push(tests);
     if has_nextest {
         let mut docs = cargo();
-        docs.args(["test", "--workspace", "--doc", "--no-fail-fast"]);
-        docs.args(filter);
+        docs.args(["test", "--doc", "--no-fail-fast"]);
+        docs.args(&packages).args(filter);
         all.push(docs);
     }
     all

@@ -17,7 +17,8 @@ pub const MAX_SEGMENT: usize = 128;
 ///
 /// Written `name`, `namespace:name` or `namespace:name:version`, where a version is a full `SemVer`
 /// version and needs a namespace. Namespaces and names are 1 to [`MAX_SEGMENT`] characters of
-/// `A-Z a-z 0-9 _ . -`. Ids order by namespace, name, then version precedence.
+/// `A-Z a-z 0-9 _ . -`. Ids order by the text before the version, then by
+/// version precedence.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ToolId {
@@ -26,7 +27,7 @@ pub struct ToolId {
     version: Option<Arc<Version>>,
 }
 
-/// A tool's id without its version: what all versions of it share. Orders by namespace, then name.
+/// A tool's id without its version: what all versions of it share. Orders as its text.
 #[derive(Clone)]
 pub struct ToolKey {
     text: Arc<str>,
@@ -311,7 +312,8 @@ impl fmt::Debug for ToolKey {
 
 impl Ord for ToolKey {
     fn cmp(&self, other: &Self) -> Ordering {
-        (self.namespace(), self.name()).cmp(&(other.namespace(), other.name()))
+        // As the text, because a map of keys can be asked by text.
+        self.text.cmp(&other.text)
     }
 }
 

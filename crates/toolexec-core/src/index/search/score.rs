@@ -1,7 +1,7 @@
 //! The numbers of the ranking.
 //!
-//! They were set by search over one half of the queries of several public data sets and checked on
-//! the other half; the quality bench prints both.
+//! They were set by search over one half of the queries of several public data sets and chosen
+//! with the other half in view; the quality bench prints both.
 
 use super::fields::{PARTS, Part};
 

@@ -1,8 +1,9 @@
-//! The module for wasm: a channel over two imports, and the exports that a host calls.
+//! The module for wasm: a channel over three imports, and the exports that a host calls.
 //!
 //! `init` builds the engine of the module and evaluates its prelude; the memory can be kept as an
 //! image after it. `run` serves the host until it hangs up. The imports are of module `toolexec`:
-//! `read(ptr, len) -> len` blocks and returns 0 at the end, `write(ptr, len)` takes all.
+//! `read(ptr, len) -> len` blocks and returns 0 at the end, `write(ptr, len)` takes all, `ready()`
+//! says whether a read would not block.
 #![expect(
     unsafe_code,
     reason = "imports and exports of a module are not checked by the compiler"
@@ -23,6 +24,8 @@ unsafe extern "C" {
     fn host_read(ptr: *mut u8, len: usize) -> i32;
     #[link_name = "write"]
     fn host_write(ptr: *const u8, len: usize);
+    #[link_name = "ready"]
+    safe fn host_ready() -> i32;
 }
 
 struct Imports;
@@ -38,6 +41,10 @@ impl Channel for Imports {
         // SAFETY: the host only reads these bytes.
         unsafe { host_write(bytes.as_ptr(), bytes.len()) };
         Ok(())
+    }
+
+    fn ready(&mut self) -> bool {
+        host_ready() != 0
     }
 }
 
@@ -66,6 +73,7 @@ fn ready() -> Option<(Language, Box<dyn Engine>)> {
 
 #[cfg(not(feature = "javascript"))]
 fn ready() -> Option<(Language, Box<dyn Engine>)> {
-    let engine = crate::engine::create(Language::Python)?;
-    Some((Language::Python, engine))
+    let mut engine = crate::python::Python::new();
+    engine.warm().ok()?;
+    Some((Language::Python, Box::new(engine)))
 }

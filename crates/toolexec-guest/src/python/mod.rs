@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use monty::{MontyRepl, MontyRun};
 use monty_types::{
-    CompileOptions, MontyObject, OsPolicy, ResourceLimits, ResourceTracker, SleepMode,
+    CompileOptions, MontyObject, OsPolicy, PrintWriter, ResourceLimits, ResourceTracker, SleepMode,
 };
 use serde_json::Value;
 use toolexec_wire::{Failure, FailureKind, MAX_FRAME, SeenCall, Start};
@@ -27,11 +27,11 @@ use crate::host::{Host, failure};
 use failures::{FailedCalls, Texts};
 use objects::Objects;
 use run::{Ended, Run};
-use source::{LAST, Prepared};
+use source::{LAST, MODULES, Prepared};
 use value::{NoJson, from_json, to_json};
 
 /// Functions that programs are rewritten to call.
-const PRELUDE: &str = include_str!("prelude.py");
+const PRELUDE: (&str, &str) = ("prelude", include_str!("prelude.py"));
 /// How deep calls of functions may nest.
 const RECURSION: usize = 1000;
 
@@ -40,7 +40,10 @@ const RECURSION: usize = 1000;
 pub struct Python {
     // The variables of a session; gone while a program runs.
     repl: Option<MontyRepl>,
-    prelude: bool,
+    // What the session has already.
+    loaded: Vec<&'static str>,
+    tools: bool,
+    used: bool,
     objects: Objects,
     texts: Texts,
     calls: FailedCalls,
@@ -52,100 +55,116 @@ impl Python {
         Self::default()
     }
 
+    /// Makes ready what every program needs, to be kept in an image of the engine.
+    pub fn warm(&mut self) -> Result<(), Box<Failure>> {
+        let repl = self.take_repl();
+        self.repl = Some(self.with(repl, pieces().map(|(name, _)| name))?);
+        Ok(())
+    }
+
     fn run_prepared(
         &mut self,
         program: Prepared,
         start: &Start,
         host: &Host,
     ) -> Result<Value, Box<Failure>> {
-        let fresh = self.repl.is_none();
-        let mut repl = self.repl.take().unwrap_or_else(|| {
-            let policy = OsPolicy {
-                sleep: SleepMode::CallHost,
-                ..OsPolicy::default()
-            };
-            MontyRepl::new("main.py", tracker(start, host), CompileOptions::default())
-                .with_os_policy(policy)
-        });
-        *repl.tracker_mut() = tracker(start, host);
-        if program.prelude && !self.prelude {
-            repl = self.quiet(repl, PRELUDE, host)?;
-            self.prelude = true;
-        }
-        if !fresh && program.value_in.contains(&LAST) {
-            repl = self.quiet(repl, "__te_last__ = None", host)?;
+        let mut repl = self.take_repl();
+        let prelude = program.prelude.then_some(PRELUDE.0);
+        repl = self.with(repl, program.modules.iter().copied().chain(prelude))?;
+        if self.used && program.value_in.contains(&LAST) {
+            quiet(&mut repl, "__te_last__ = None")?;
         }
         let name = repl.next_script_name();
         self.texts.add(name.clone(), program.written);
-        let inputs = self.inputs(start, fresh);
+        let inputs = self.inputs(start);
+        *repl.tracker_mut() = tracker(start, host);
         let mut run = Run::new(host, &mut self.objects, &self.texts, &mut self.calls);
-        let ended = run.feed(repl, &program.code, inputs);
-        let (repl, value) = self.settle(ended, &name)?;
-        self.value(repl, value, &program.value_in, start, host)
-    }
-
-    /// Runs a piece of our own.
-    fn quiet(
-        &mut self,
-        repl: MontyRepl,
-        code: &str,
-        host: &Host,
-    ) -> Result<MontyRepl, Box<Failure>> {
-        let mut run = Run::new(host, &mut self.objects, &self.texts, &mut self.calls);
-        let ended = run.feed(repl, code, Vec::new());
-        self.settle(ended, "").map(|(repl, _)| repl)
-    }
-
-    fn settle(
-        &mut self,
-        ended: Ended,
-        name: &str,
-    ) -> Result<(MontyRepl, MontyObject), Box<Failure>> {
-        match ended {
-            Ended::Value(repl, value) => Ok((repl, value)),
+        match run.feed(repl, &program.code, inputs) {
+            Ended::Value(repl, value) => {
+                let value = value_of(self.repl.insert(repl), value, &program.value_in);
+                to_json(&value, most(start)).map_err(|error| no_json(&error))
+            }
             Ended::Exception(repl, exception) => {
                 self.repl = Some(repl);
-                Err(failures::failed(&exception, &self.texts, name, &self.calls))
+                Err(failures::failed(
+                    &exception,
+                    &self.texts,
+                    &name,
+                    &self.calls,
+                ))
             }
             Ended::Stopped(failure) => Err(failure),
         }
     }
 
-    /// The value of a program: the first of these variables that is set, else what it ended with.
-    fn value(
-        &mut self,
-        mut repl: MontyRepl,
-        mut value: MontyObject,
-        variables: &[&str],
-        start: &Start,
-        host: &Host,
-    ) -> Result<Value, Box<Failure>> {
-        for variable in variables {
-            let mut run = Run::new(host, &mut self.objects, &self.texts, &mut self.calls);
-            match run.feed(repl, variable, Vec::new()) {
-                Ended::Value(left, found) => {
-                    (repl, value) = (left, found);
-                    break;
-                }
-                Ended::Exception(left, _) => repl = left,
-                Ended::Stopped(failure) => return Err(failure),
-            }
-        }
-        self.repl = Some(repl);
-        let most = start.limits.result_bytes.map_or(MAX_FRAME, |most| {
-            usize::try_from(most).unwrap_or(MAX_FRAME).min(MAX_FRAME)
-        });
-        to_json(&value, most).map_err(|error| no_json(&error))
+    fn take_repl(&mut self) -> MontyRepl {
+        self.repl.take().unwrap_or_else(|| {
+            let policy = OsPolicy {
+                sleep: SleepMode::CallHost,
+                ..OsPolicy::default()
+            };
+            let tracker = ResourceTracker::default();
+            MontyRepl::new("main.py", tracker, CompileOptions::default()).with_os_policy(policy)
+        })
     }
 
-    fn inputs(&mut self, start: &Start, fresh: bool) -> Vec<(String, MontyObject)> {
+    /// The session with these pieces of our own.
+    fn with(
+        &mut self,
+        mut repl: MontyRepl,
+        names: impl IntoIterator<Item = &'static str>,
+    ) -> Result<MontyRepl, Box<Failure>> {
+        for name in names {
+            let piece = pieces().find(|(known, _)| *known == name);
+            if let Some((name, text)) = piece.filter(|(name, _)| !self.loaded.contains(name)) {
+                quiet(&mut repl, text)?;
+                self.loaded.push(name);
+            }
+        }
+        Ok(repl)
+    }
+
+    fn inputs(&mut self, start: &Start) -> Vec<(String, MontyObject)> {
         let inputs = start
             .inputs
             .iter()
             .map(|(name, value)| (name.clone(), from_json(value)));
-        let tools = fresh.then(|| ("tools".to_owned(), self.objects.tools()));
+        let tools = (!self.tools).then(|| ("tools".to_owned(), self.objects.tools()));
+        (self.tools, self.used) = (true, true);
         tools.into_iter().chain(inputs).collect()
     }
+}
+
+/// The value of a program: the first of these variables that is set, else what it ended with.
+fn value_of(repl: &mut MontyRepl, last: MontyObject, variables: &[&str]) -> MontyObject {
+    let none = Vec::<(String, MontyObject)>::new;
+    let mut set = variables
+        .iter()
+        .filter_map(|name| repl.feed_run(name, none(), PrintWriter::Disabled).ok());
+    set.next().unwrap_or(last)
+}
+
+/// What is written in Python: the prelude and the modules.
+fn pieces() -> impl Iterator<Item = (&'static str, &'static str)> {
+    std::iter::once(PRELUDE).chain(MODULES)
+}
+
+/// Runs a piece of our own, which calls nothing.
+fn quiet(repl: &mut MontyRepl, code: &str) -> Result<(), Box<Failure>> {
+    let none = Vec::<(String, MontyObject)>::new();
+    match repl.feed_run(code, none, PrintWriter::Disabled) {
+        Ok(_) => Ok(()),
+        Err(exception) => Err(failure(
+            FailureKind::Internal,
+            format!("the engine cannot be made ready: {}", exception.summary()),
+        )),
+    }
+}
+
+/// The most bytes that the value may have.
+fn most(start: &Start) -> usize {
+    let limit = start.limits.result_bytes.unwrap_or(u64::MAX);
+    usize::try_from(limit).unwrap_or(usize::MAX).min(MAX_FRAME)
 }
 
 impl Engine for Python {

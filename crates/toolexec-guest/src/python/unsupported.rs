@@ -2,6 +2,8 @@
 
 use monty_types::{ExcType, MontyException};
 
+use super::source::MODULES;
+
 /// A gap: what the engine says of it, what it is called, what to do instead.
 pub(super) struct Gap {
     /// Part of the engine's message.
@@ -122,15 +124,7 @@ pub(super) const GAPS: [Gap; 22] = [
 ];
 
 /// Modules that are missing, with what does instead.
-pub(super) const MODULES: [(&str, &str); 24] = [
-    (
-        "string",
-        "write the letters out, as 'abcdefghijklmnopqrstuvwxyz'",
-    ),
-    ("statistics", "use sum(x) / len(x) and sorted(x)"),
-    ("heapq", "use sorted(), or bisect.insort on a list"),
-    ("operator", "use a lambda"),
-    ("textwrap", "use str.splitlines and slices"),
+pub(super) const MISSING: [(&str, &str); 19] = [
     ("uuid", "use random.getrandbits(128), or hashlib"),
     ("io", "use a str or a list of lines"),
     ("enum", "use a class with plain variables, or a dict"),
@@ -181,6 +175,13 @@ pub(super) fn missing(exception: &MontyException) -> Option<(String, String)> {
             let (name, module) = (quoted.next()?, quoted.next()?);
             Some((format!("{module}.{name}"), member_hint(module)))
         }
+        // One of the modules in Python.
+        ExcType::AttributeError if message.starts_with("type object '__te_") => {
+            let mut quoted = message.split('\'').skip(1).step_by(2);
+            let (class, name) = (quoted.next()?, quoted.next()?);
+            let module = class.trim_start_matches("__te_").trim_end_matches("__");
+            Some((format!("{module}.{name}"), OTHER.into()))
+        }
         ExcType::AttributeError if message.starts_with("module '") => {
             let mut quoted = message.split('\'').skip(1).step_by(2);
             let (module, name) = (quoted.next()?, quoted.next()?);
@@ -194,16 +195,20 @@ const OTHER: &str = "write it in simpler Python";
 
 fn module_hint(name: &str) -> String {
     let top = name.split('.').next().unwrap_or(name);
-    let known = MODULES.iter().find(|(module, _)| *module == top);
+    let known = MISSING.iter().find(|(module, _)| *module == top);
     known.map_or_else(
-        || {
-            let mut modules = monty::builtin_module_names();
-            modules.retain(|module| !module.contains('.'));
-            modules.sort_unstable();
-            format!("these modules are there: {}", modules.join(", "))
-        },
+        || format!("these modules are there: {}", modules().join(", ")),
         |(_, instead)| (*instead).to_owned(),
     )
+}
+
+/// The modules that are there.
+fn modules() -> Vec<&'static str> {
+    let mut modules = monty::builtin_module_names();
+    modules.retain(|module| !module.contains('.'));
+    modules.extend(MODULES.map(|(module, _)| module));
+    modules.sort_unstable();
+    modules
 }
 
 fn member_hint(module: &str) -> String {
@@ -297,7 +302,7 @@ mod tests {
 
     #[test]
     fn every_missing_module_is_missing() {
-        for (module, instead) in MODULES {
+        for (module, instead) in MISSING {
             let exception = exception(&format!("import {module}")).expect(module);
             let expected = (format!("the module {module}"), instead.to_owned());
             assert_eq!(missing(&exception), Some(expected));
@@ -329,15 +334,13 @@ mod tests {
         for gap in &GAPS {
             let _ = writeln!(tables, "| {} | {} |", gap.what, gap.instead);
         }
-        let mut modules = monty::builtin_module_names();
-        modules.sort_unstable();
         let _ = writeln!(
             tables,
             "\nThe modules that are there: {}.\n",
-            modules.join(", ")
+            modules().join(", ")
         );
         tables.push_str("| missing module | what works |\n|---|---|\n");
-        for (module, instead) in MODULES {
+        for (module, instead) in MISSING {
             let _ = writeln!(tables, "| {module} | {instead} |");
         }
         let page = std::fs::read_to_string(DOCS).expect("the page is there");

@@ -3,6 +3,7 @@
 
 mod edits;
 mod flow;
+mod modules;
 mod rewrite;
 mod scopes;
 mod seen;
@@ -15,6 +16,7 @@ use ruff_python_ast::ModModule;
 use ruff_python_parser::{Parsed, parse_module};
 use toolexec_wire::{Failure, FailureKind, SeenCall};
 
+pub(super) use modules::MODULES;
 pub(super) use rewrite::LAST;
 
 use crate::host::failure;
@@ -29,6 +31,8 @@ pub(super) struct Prepared {
     pub(super) code: String,
     /// Whether it needs the functions of the prelude.
     pub(super) prelude: bool,
+    /// The modules it needs that the engine lacks.
+    pub(super) modules: Vec<&'static str>,
     /// The variables that have its value when it ends, the first that is bound.
     pub(super) value_in: Vec<&'static str>,
     /// How its places lead back to the text as written.
@@ -76,6 +80,7 @@ pub(super) fn prepare(source: &str) -> Result<Prepared, Box<Failure>> {
     let (code, map) = rewritten.edits.apply(source);
     Ok(Prepared {
         prelude: rewritten.prelude,
+        modules: rewritten.modules,
         value_in: rewritten.value_in,
         written: Written {
             lines: Lines::new(source),

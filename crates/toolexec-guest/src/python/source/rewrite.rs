@@ -5,6 +5,7 @@
 //! - `error.code` and the other fields of a failed call, on any exception.
 //! - `ValueError(3)`, `ValueError("a", 1)`: the engine's exceptions hold one string.
 //! - `del list[i]`, `del name`.
+//! - modules that the engine lacks.
 //! - the value of a program that ends in a block, or sets `__out`.
 //!
 //! Every edit keeps the lines, and all places lead back to the text as written.
@@ -15,6 +16,7 @@ use ruff_text_size::Ranged;
 
 use super::edits::Edits;
 use super::flow::name_of;
+use super::modules::{self, Import};
 use super::scopes::{Binding, Scopes};
 
 /// The fields of the exception of a failed call.
@@ -35,6 +37,7 @@ pub(in crate::python) const LAST: &str = "__te_last__";
 pub(super) struct Rewritten {
     pub(super) edits: Edits,
     pub(super) prelude: bool,
+    pub(super) modules: Vec<&'static str>,
     pub(super) value_in: Vec<&'static str>,
 }
 
@@ -44,6 +47,7 @@ pub(super) fn rewrite(source: &str, body: &[Stmt], scopes: &Scopes<'_>) -> Rewri
         scopes,
         edits: Edits::default(),
         prelude: false,
+        modules: Vec::new(),
         catches: source.contains("except") || source.contains("return_exceptions"),
         asyncio: Asyncio::of(body),
         out: scopes.binds(OUT),
@@ -61,6 +65,7 @@ pub(super) fn rewrite(source: &str, body: &[Stmt], scopes: &Scopes<'_>) -> Rewri
     Rewritten {
         edits: rewriter.edits,
         prelude: rewriter.prelude,
+        modules: rewriter.modules,
         value_in,
     }
 }
@@ -127,6 +132,7 @@ struct Rewriter<'s, 'a> {
     scopes: &'s Scopes<'a>,
     edits: Edits,
     prelude: bool,
+    modules: Vec<&'static str>,
     catches: bool,
     asyncio: Asyncio<'s>,
     out: bool,
@@ -248,6 +254,14 @@ impl<'s> Rewriter<'s, '_> {
         }
     }
 
+    fn bind_modules(&mut self, statement: &impl Ranged, import: Option<Import>) {
+        if let Some(Import { text, modules }) = import {
+            let span = statement.start().to_usize()..statement.end().to_usize();
+            self.edits.replace(span, text);
+            self.modules.extend(modules);
+        }
+    }
+
     /// A `return` of the module sets `__out` where the program uses that.
     fn rewrite_return(&mut self, stmt: &'s ast::StmtReturn) {
         let start = stmt.start().to_usize();
@@ -332,7 +346,13 @@ impl<'s> Visitor<'s> for Rewriter<'s, '_> {
                 return;
             }
             Stmt::Delete(delete) => self.rewrite_del(delete),
-            Stmt::ImportFrom(import) => self.rewrite_import(import),
+            Stmt::Import(import) => {
+                self.bind_modules(import, modules::import(self.source, import));
+            }
+            Stmt::ImportFrom(import) => {
+                self.rewrite_import(import);
+                self.bind_modules(import, modules::import_from(import));
+            }
             Stmt::Return(stmt) if self.functions == 0 && self.out => self.rewrite_return(stmt),
             _ => {}
         }

@@ -299,6 +299,58 @@ fn a_check_tells_problems_and_calls_and_runs_nothing() {
 }
 
 #[test]
+fn modules_that_the_engine_lacks_are_there() {
+    for (source, expected) in [
+        (
+            "import string\nlen(string.ascii_letters + string.digits + string.punctuation)",
+            json!(94),
+        ),
+        (
+            "from string import ascii_lowercase as low, capwords\n[low[:3], capwords('a bC')]",
+            json!(["abc", "A Bc"]),
+        ),
+        (
+            "import math, statistics as st, json\n[st.mean([1, 2, 3]), st.median([3, 1, 2, 4]), st.mode([1, 1, 2]), st.pstdev([1, 3]), math.floor(st.stdev([1, 2, 4]) * 1000)]",
+            json!([2, 2.5, 1, 1.0, 1527]),
+        ),
+        (
+            "from statistics import quantiles\nquantiles([1, 2, 3, 4, 5, 6, 7])",
+            json!([2.0, 4.0, 6.0]),
+        ),
+        (
+            "import heapq\nh = []\nfor x in [5, 1, 4, 2]: heapq.heappush(h, x)\n[heapq.heappop(h) for _ in range(4)] + heapq.nlargest(1, [3, 9])",
+            json!([1, 2, 4, 5, 9]),
+        ),
+        (
+            "def f(xs):\n    from heapq import heapify, heappop\n    heapify(xs)\n    return heappop(xs)\nf([3, 1, 2])",
+            json!(1),
+        ),
+        (
+            "from operator import itemgetter\nsorted([{'a': 2}, {'a': 1}], key=itemgetter('a'))",
+            json!([{"a": 1}, {"a": 2}]),
+        ),
+        (
+            "import operator, functools\nfunctools.reduce(operator.mul, [1, 2, 3, 4])",
+            json!(24),
+        ),
+        (
+            "import textwrap\n[textwrap.dedent('  a\\n    b'), textwrap.wrap('aa bb cc', 5), textwrap.shorten('aa bb cc dd', 10)]",
+            json!(["a\n  b", ["aa bb", "cc"], "aa [...]"]),
+        ),
+    ] {
+        assert_eq!(value(source), expected, "{source}");
+    }
+    let failure = run("import heapq\nheapq.nope([])").failure();
+    assert_eq!(
+        (failure.kind, failure.message.as_str()),
+        (
+            FailureKind::Unsupported,
+            "Python here does not have heapq.nope"
+        )
+    );
+}
+
+#[test]
 fn what_python_users_write_works() {
     for (source, expected) in [
         ("x = [1, 2, 3]\ndel x[0]\nx", json!([2, 3])),

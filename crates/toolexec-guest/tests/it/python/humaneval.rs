@@ -9,7 +9,7 @@ use super::{python, tools};
 use crate::harness::Guest;
 
 /// How many of the 164 have to pass.
-const PASS: usize = 160;
+const PASS: usize = 163;
 
 #[test]
 fn solutions_of_humaneval_pass() {
@@ -31,7 +31,10 @@ fn solutions_of_humaneval_pass() {
             part("entry_point")
         );
         count += 1;
-        if let Err(failure) = Guest::new().run(python(&source), tools).result {
+        let mut start = python(&source);
+        // One of the solutions tries some million combinations.
+        start.limits.run_ms = Some(120_000);
+        if let Err(failure) = Guest::new().run(start, tools).result {
             failed.push(format!(
                 "{}: {:?} {}",
                 part("task_id"),

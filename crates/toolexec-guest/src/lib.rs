@@ -5,7 +5,7 @@
 //! there are is a matter of features: `javascript` (with TypeScript and script) and `python`.
 //!
 //! The same crate is a native program that speaks over its standard streams, and a module for
-//! `wasm32-wasip1` that speaks over two imports.
+//! `wasm32-wasip1` that speaks over three imports.
 
 #![expect(
     clippy::unnecessary_box_returns,
@@ -18,6 +18,8 @@ pub mod host;
 pub mod javascript;
 #[cfg(feature = "python")]
 pub mod python;
+#[cfg(feature = "javascript")]
+pub mod script;
 pub mod session;
 #[cfg(not(target_family = "wasm"))]
 pub mod stdio;

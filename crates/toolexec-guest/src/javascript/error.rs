@@ -80,7 +80,9 @@ fn kind(name: Option<&str>, message: &str) -> FailureKind {
         Some("RangeError" | "InternalError") if message.contains("call stack size") => {
             FailureKind::Memory
         }
-        Some("InternalError") if message == "out of memory" => FailureKind::Memory,
+        Some("InternalError") if matches!(message, "out of memory" | "string too long") => {
+            FailureKind::Memory
+        }
         Some("UnsupportedError") => FailureKind::Unsupported,
         _ => FailureKind::Exception,
     }

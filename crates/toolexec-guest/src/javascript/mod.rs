@@ -21,6 +21,7 @@ use toolexec_wire::{Failure, FailureKind, Language, SeenCall, Start};
 
 use crate::engine::Engine;
 use crate::host::{Host, failure};
+use crate::script::{self, Compiled, Known};
 use crate::text::Derived;
 use run::Run;
 use vm::Vm;
@@ -81,10 +82,16 @@ impl Engine for JavaScript {
             result
         });
         shared.host.replace(None);
-        result
+        result.map_err(|failure| in_own_terms(failure, start.language))
     }
 
     fn check(&mut self, start: &Start) -> (Vec<Failure>, Vec<SeenCall>) {
+        if start.language == Language::Script {
+            return match compile(start) {
+                Ok(compiled) => (Vec::new(), compiled.calls),
+                Err(failure) => (vec![*failure], Vec::new()),
+            };
+        }
         let typescript = start.language == Language::TypeScript;
         match parse::with_program(&start.source, typescript, calls::calls) {
             Err(problems) => (problems, Vec::new()),
@@ -102,6 +109,27 @@ impl Engine for JavaScript {
 }
 
 fn text_to_run(start: &Start) -> Result<Derived, Box<Failure>> {
-    let typescript = start.language == Language::TypeScript;
-    prepare::prepare(&start.source, typescript, start)
+    match start.language {
+        Language::Script => compile(start).map(|compiled| compiled.code),
+        language => prepare::prepare(&start.source, language == Language::TypeScript, start),
+    }
+}
+
+fn compile(start: &Start) -> Result<Compiled, Box<Failure>> {
+    let names: Vec<String> = start.inputs.keys().cloned().collect();
+    script::compile(
+        &start.source,
+        Known {
+            names: &names,
+            keep: start.keep,
+        },
+    )
+}
+
+/// A script's variables have a prefix that its author never wrote.
+fn in_own_terms(mut failure: Box<Failure>, language: Language) -> Box<Failure> {
+    if language == Language::Script && failure.name.as_deref() == Some("ReferenceError") {
+        failure.message = failure.message.replacen("v_", "", 1);
+    }
+    failure
 }

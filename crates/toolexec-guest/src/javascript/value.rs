@@ -10,7 +10,7 @@
 //! | errors | `{name, message}` and their own properties |
 //! | promises, what holds itself, what nests too deep | an error |
 
-use rquickjs::{BigInt, Ctx, Exception, Filter, Function, Object, Result, Type, Value};
+use rquickjs::{Atom, BigInt, Ctx, Exception, Filter, Function, Object, Result, Type, Value};
 use serde_json::{Map, Number, Value as Json};
 
 use crate::host::MAX_VALUE_DEPTH;
@@ -126,11 +126,14 @@ impl<'js> Walk<'_, 'js> {
         }
         let mut map = Map::new();
         let filter = Filter::new().string().enum_only();
-        for property in object.own_props::<String, Value<'js>>(filter) {
-            let (key, item) = property?;
-            self.count(key.len())?;
+        for key in object.own_keys::<Atom<'js>>(filter) {
+            let key = key?;
+            let item: Value<'js> = object.get(key.clone())?;
+            // A name may hold a zero, which ends the C string that an atom gives.
+            let name = self.converter.text(&key.to_value()?)?;
+            self.count(name.len())?;
             if let Some(json) = self.value(item)? {
-                map.insert(key, json);
+                map.insert(name, json);
             }
         }
         Ok(Some(Json::Object(map)))

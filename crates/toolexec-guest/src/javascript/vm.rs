@@ -10,11 +10,12 @@ use super::bridge::{Shared, native};
 use super::memory::Metered;
 use crate::host::failure;
 
-const PRELUDE: [(&str, &str); 4] = [
+const PRELUDE: [(&str, &str); 5] = [
     ("core", include_str!("prelude/core.js")),
     ("console", include_str!("prelude/console.js")),
     ("plain", include_str!("prelude/plain.js")),
     ("web", include_str!("prelude/web.js")),
+    ("script", include_str!("prelude/script.js")),
 ];
 
 /// How deep a program may recurse, in bytes of stack. Wasm has its own, smaller stack.

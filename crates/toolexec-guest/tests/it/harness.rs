@@ -177,6 +177,8 @@ pub(crate) struct Ran {
     pub(crate) result: Result<Value, Failure>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+    /// How many messages the prints came in.
+    pub(crate) prints: usize,
     pub(crate) calls: Vec<Op>,
     /// The most calls that were open when it waited.
     pub(crate) most_open: usize,
@@ -191,6 +193,7 @@ impl Default for Ran {
             result: Ok(Value::Null),
             stdout: String::new(),
             stderr: String::new(),
+            prints: 0,
             calls: Vec::new(),
             most_open: 0,
             logs: Vec::new(),
@@ -202,6 +205,7 @@ impl Default for Ran {
 
 impl Ran {
     fn print(&mut self, stream: Stream, text: &str) {
+        self.prints += 1;
         match stream {
             Stream::Stdout => self.stdout.push_str(text),
             Stream::Stderr => self.stderr.push_str(text),

@@ -9,5 +9,8 @@
 mod harness;
 #[cfg(feature = "javascript")]
 mod javascript;
+mod protocol;
 #[cfg(feature = "python")]
 mod python;
+#[cfg(feature = "javascript")]
+mod script;

@@ -30,3 +30,4 @@ pub use outcome::{LogLine, Outcome, Usage};
 pub use record::{CallOp, CallRecord, Omitted};
 pub use session::CodeSession;
 pub use submission::Submission;
+pub use toolexec_wire::Stream;

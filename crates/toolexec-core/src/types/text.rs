@@ -12,6 +12,15 @@ pub(crate) const FIELD_TEXT: usize = 400;
 pub(crate) fn lines(doc: &Doc, max: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let text = doc.text.trim();
+    // Most texts are a short line.
+    let is_plain = text.len() <= max && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_plain && doc.facts.is_empty() {
+        return if text.is_empty() {
+            lines
+        } else {
+            vec![text.to_owned()]
+        };
+    }
     let cut: String = text.chars().take(max).collect();
     for line in cut.split([
         '\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}',

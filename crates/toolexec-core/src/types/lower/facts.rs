@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use super::members;
 use crate::types::model::Doc;
 
 /// The longest value that is shown, in characters.
@@ -80,48 +79,60 @@ pub(super) fn is_condition(schema: &Value) -> bool {
         .is_some_and(|fields| fields.contains_key("required") && fields.keys().all(condition))
 }
 
+/// In the order of the schema. Its keys are gone through once: most schemas have few of them.
 fn facts(fields: &Map<String, Value>) -> Vec<String> {
     let mut facts = Vec::new();
-    if let Some(value) = fields.get("default") {
-        facts.push(format!("default {}", shown(value)));
-    }
-    if fields.get("deprecated") == Some(&Value::Bool(true)) {
-        facts.push("deprecated".to_owned());
-    }
-    for (key, words) in BOUNDS {
-        match fields.get(*key) {
-            None | Some(Value::Bool(_)) => {}
-            Some(Value::String(text)) if *key == "format" && STORED.contains(&&**text) => {}
-            Some(Value::String(text)) => facts.push(format!("{words} {}", cut(text))),
-            Some(value) => facts.push(format!("{words} {}", shown(value))),
+    let mut conditions: Vec<&str> = Vec::new();
+    for (key, value) in fields {
+        match (key.as_str(), value) {
+            ("default", value) => facts.push(format!("default {}", shown(value))),
+            ("deprecated", Value::Bool(true)) => facts.push("deprecated".to_owned()),
+            ("uniqueItems", Value::Bool(true)) => facts.push("no repeats".to_owned()),
+            ("enum", Value::Array(values)) if values.len() > super::keywords::MAX_CONSTANTS => {
+                facts.push(many(values));
+            }
+            ("anyOf" | "oneOf", Value::Array(all))
+                if !all.is_empty() && all.iter().all(is_condition) =>
+            {
+                let words = if key == "oneOf" {
+                    "needs exactly one of"
+                } else {
+                    "needs one of"
+                };
+                facts.push(format!("{words}: {}", required_sets(all)));
+            }
+            ("items", Value::Object(items)) => {
+                let each = self::facts(items).into_iter();
+                facts.extend(each.map(|fact| format!("each {fact}")));
+            }
+            (key, value) if CONDITIONS.contains(&key) => {
+                if !value.is_null() {
+                    conditions.push(key);
+                }
+            }
+            (key, value) => facts.extend(bound(key, value)),
         }
     }
-    if fields.get("uniqueItems") == Some(&Value::Bool(true)) {
-        facts.push("no repeats".to_owned());
-    }
-    if let Some(Value::Array(values)) = fields.get("enum")
-        && values.len() > super::keywords::MAX_CONSTANTS
-    {
-        let some: Vec<String> = values.iter().take(3).map(shown).collect();
-        let count = values.len();
-        facts.push(format!("one of {count} values such as {}", some.join(", ")));
-    }
-    for (key, words) in [("anyOf", "needs one of"), ("oneOf", "needs exactly one of")] {
-        let alternatives = members(fields, key);
-        if !alternatives.is_empty() && alternatives.iter().all(is_condition) {
-            facts.push(format!("{words}: {}", required_sets(alternatives)));
-        }
-    }
-    if let Some(Value::Object(items)) = fields.get("items") {
-        let each = self::facts(items).into_iter();
-        facts.extend(each.map(|fact| format!("each {fact}")));
-    }
-    let conditions = CONDITIONS.iter().filter(|key| fields.contains_key(**key));
-    let conditions: Vec<&str> = conditions.copied().collect();
     if !conditions.is_empty() {
         facts.push(format!("further conditions: {}", conditions.join(", ")));
     }
     facts
+}
+
+fn bound(key: &str, value: &Value) -> Option<String> {
+    let (_, words) = BOUNDS.iter().find(|(known, _)| *known == key)?;
+    match value {
+        Value::Bool(_) => None,
+        Value::String(text) if key == "format" && STORED.contains(&&**text) => None,
+        Value::String(text) => Some(format!("{words} {}", cut(text))),
+        value => Some(format!("{words} {}", shown(value))),
+    }
+}
+
+/// Too many constants to list.
+fn many(values: &[Value]) -> String {
+    let some: Vec<String> = values.iter().take(3).map(shown).collect();
+    format!("one of {} values such as {}", values.len(), some.join(", "))
 }
 
 /// `a | b, c` of the sets of required fields.

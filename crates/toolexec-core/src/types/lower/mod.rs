@@ -17,6 +17,17 @@ const MAX_DEPTH: usize = 16;
 const MAX_NESTING: usize = 100;
 /// How many schemas of one document are read before the rest is left out.
 const MAX_SCHEMAS: usize = 3000;
+/// The keywords that combine a schema with others.
+const COMBINING: &[&str] = &[
+    "$ref",
+    "$dynamicRef",
+    "$recursiveRef",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "not",
+    "nullable",
+];
 /// Why something is left out.
 const CUT: &str = "left out: the schema is too large";
 
@@ -122,6 +133,9 @@ impl<'a> Lowering<'a> {
     }
 
     fn object_schema(&mut self, fields: &'a Map<String, Value>) -> Type {
+        if !fields.keys().any(|key| COMBINING.contains(&key.as_str())) {
+            return self.own(fields);
+        }
         let mut ty = Type::Any(None);
         for key in ["$ref", "$dynamicRef", "$recursiveRef"] {
             if let Some(Value::String(reference)) = fields.get(key) {

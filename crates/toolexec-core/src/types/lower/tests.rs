@@ -1,3 +1,5 @@
+//! What schemas read as, in TypeScript.
+
 use serde_json::json;
 
 use super::*;

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use toolexec::config::units::parse_time;
 use toolexec::core::types::TypeLanguage;
 
+use crate::code_args::{CodeArgs, ReplArgs};
 use crate::printer::Format;
 
 /// Find, check, run, chain and stream tools: local functions, HTTP APIs, programs and MCP servers.
@@ -66,6 +67,10 @@ pub(crate) enum Command {
     Describe(DescribeArgs),
     /// List the tools there are.
     List(ListArgs),
+    /// Run a program that calls tools, within limits.
+    Code(CodeArgs),
+    /// Type programs line by line; variables stay.
+    Repl(ReplArgs),
     /// Write the tools as typed functions: a .d.ts or a .pyi file.
     Types(TypesArgs),
     /// Check every source: does it connect, what does it offer, what is wrong?

@@ -44,9 +44,10 @@ impl Exit {
             | ErrorKind::Ambiguous
             | ErrorKind::InvalidInput => Self::InvalidInput,
             ErrorKind::Timeout | ErrorKind::LimitExceeded => Self::Limit,
-            ErrorKind::Unavailable | ErrorKind::NoBackend | ErrorKind::Unsupported => {
-                Self::Unavailable
-            }
+            ErrorKind::Unavailable
+            | ErrorKind::NoBackend
+            | ErrorKind::SandboxUnavailable
+            | ErrorKind::Unsupported => Self::Unavailable,
             ErrorKind::Cancelled => Self::Interrupted,
             ErrorKind::Internal => Self::Internal,
             // Denied, InvalidOutput, Disabled, Backend, Panicked, Protocol, and kinds to come.
@@ -66,6 +67,7 @@ impl Exit {
             ErrorKind::LimitExceeded,
             ErrorKind::Unavailable,
             ErrorKind::NoBackend,
+            ErrorKind::SandboxUnavailable,
             ErrorKind::Unsupported,
             ErrorKind::Cancelled,
             ErrorKind::Internal,

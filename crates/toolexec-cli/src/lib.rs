@@ -6,6 +6,7 @@
 mod args;
 mod arguments;
 mod builtin;
+mod code_args;
 mod commands;
 mod demo;
 mod diagnostics;
@@ -75,6 +76,8 @@ async fn with_session(cli: Cli, printer: &mut Printer) -> Result<Exit, Failure> 
         Command::Chain(args) => commands::chain::run(args, &session, printer).await,
         Command::Search(args) => commands::search::run(&args, &session, printer).await,
         Command::Describe(args) => commands::describe::run(&args, &session, printer).await,
+        Command::Code(args) => commands::code::run(&args, &session, printer).await,
+        Command::Repl(args) => commands::repl::run(&args, &session, printer).await,
         Command::Types(args) => commands::types::run(&args, &session, printer).await,
         Command::List(args) => commands::list::run(&args, &session, printer).await,
         Command::Doctor(args) => commands::doctor::run(&args, &session, printer).await,

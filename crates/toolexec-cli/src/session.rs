@@ -81,6 +81,33 @@ impl Session {
         }
     }
 
+    /// What travels with a program: the interrupt. Its time is among its limits.
+    pub(crate) fn cancellable(&self) -> CallContext {
+        CallContext::new().with_cancel(self.cancel.clone())
+    }
+
+    /// What `--timeout` says.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// Does what is not bound by `--timeout`; an interrupt drops it.
+    pub(crate) async fn within<T>(
+        &self,
+        work: impl Future<Output = Result<T, toolexec::Error>>,
+    ) -> Result<T, Failure> {
+        let bounded = async {
+            tokio::select! {
+                outcome = work => outcome.map_err(Failure::from),
+                () = self.cancel.cancelled() => {
+                    let message = "interrupted";
+                    Err(toolexec::Error::new(toolexec::ErrorKind::Cancelled, message).into())
+                }
+            }
+        };
+        interruptible(&self.cancel, bounded, |done, _| done).await
+    }
+
     /// Runs calls; an interrupt cancels them through [`Session::context`].
     pub(crate) async fn calls(
         &self,

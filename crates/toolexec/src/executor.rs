@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use toolexec_core::backend::local::Local;
+use toolexec_core::code::{CodeExecutor, CodeExecutorBuilder};
 use toolexec_core::index::{Hit, Index, ListQuery, NamespaceInfo, Page, SearchQuery, ToolSummary};
 use toolexec_core::run::{RunStream, Runner};
+use toolexec_core::sandbox::Sandboxes;
 use toolexec_core::tooldoc::{Detail, DocStore, ToolDoc, describe};
 use toolexec_core::{CallContext, Chain, ChainLimits, ChainOutcome, Error, Request, RunResult};
 
@@ -25,7 +27,7 @@ pub struct Executor {
 #[derive(Debug)]
 struct Shared {
     runner: Runner,
-    docs: DocStore,
+    docs: Arc<DocStore>,
     sources: Arc<Sources>,
     chain_limits: ChainLimits,
 }
@@ -45,7 +47,7 @@ impl Executor {
         Self {
             shared: Arc::new(Shared {
                 runner,
-                docs,
+                docs: Arc::new(docs),
                 sources,
                 chain_limits,
             }),
@@ -200,6 +202,12 @@ impl Executor {
     /// The run path alone, for what is built beside the facade. It loads sources too.
     pub fn runner(&self) -> &Runner {
         &self.shared.runner
+    }
+
+    /// Starts an executor of programs that reach these tools, in these sandboxes.
+    pub fn code(&self, sandboxes: Sandboxes) -> CodeExecutorBuilder {
+        let (runner, docs) = (self.shared.runner.clone(), self.shared.docs.clone());
+        CodeExecutor::builder(runner, docs, sandboxes).chain_limits(self.shared.chain_limits)
     }
 
     /// The documents, to add notes and examples.

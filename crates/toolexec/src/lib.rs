@@ -70,3 +70,5 @@ pub use toolexec_core::{
 };
 pub use toolexec_mcp as mcp;
 pub use toolexec_providers as providers;
+#[cfg(feature = "sandbox")]
+pub use toolexec_sandbox as sandbox;

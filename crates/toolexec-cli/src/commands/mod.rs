@@ -1,6 +1,7 @@
 //! What each command does.
 
 pub(crate) mod chain;
+pub(crate) mod code;
 pub(crate) mod completions;
 pub(crate) mod describe;
 pub(crate) mod doctor;
@@ -8,6 +9,7 @@ pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod quickstart;
+pub(crate) mod repl;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod search;

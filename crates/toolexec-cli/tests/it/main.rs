@@ -5,6 +5,7 @@
     reason = "clippy allows it in test functions, not in what test functions share"
 )]
 
+mod code;
 mod find;
 mod guide;
 mod import;

@@ -1,0 +1,169 @@
+//! `toolexec code`.
+
+pub(crate) mod show;
+mod stream;
+mod timeline;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use toolexec::core::code::{CodeExecutor, Outcome, Submission};
+use toolexec::core::sandbox::Language;
+use toolexec::sandbox::Setup;
+use toolexec::{Error, ErrorKind};
+
+use crate::arguments;
+use crate::code_args::{BoundsArgs, CodeArgs, CodeLang};
+use crate::diagnostics::Failure;
+use crate::exit::Exit;
+use crate::live::Live;
+use crate::printer::{Format, Printer};
+use crate::session::Session;
+
+/// The environment variable that says where the native guest program is.
+const GUEST: &str = "TOOLEXEC_GUEST";
+
+pub(crate) async fn run(
+    args: &CodeArgs,
+    session: &Session,
+    printer: &mut Printer,
+) -> Result<Exit, Failure> {
+    let (source, language) = program(args)?;
+    let inputs = arguments::assemble(arguments::read(&args.input)?, &Value::Null)?;
+    let executor = executor(&args.bounds, session);
+    let mut submission =
+        Submission::new(language, &*source).limits(args.bounds.limits(session.timeout()));
+    submission.inputs = inputs;
+    submission.profile = args.bounds.profile();
+    // The deadline of `--timeout` is among the limits, whose errors say more.
+    let cx = session.cancellable();
+    if args.check {
+        let check = Box::pin(executor.check(submission, &cx));
+        let problems = session.within(check).await?;
+        return found(&problems, &source, printer);
+    }
+    if args.stream {
+        let events = executor.stream(submission, cx);
+        return session.calls(stream::run(events, &source, printer)).await;
+    }
+    let live = Live::start(printer, "running");
+    let run = Box::pin(executor.execute(submission, &cx));
+    let shown = async {
+        let outcome = run.await?;
+        drop(live);
+        finish(&outcome, &source, printer)
+    };
+    session.calls(shown).await
+}
+
+/// Runs programs with the sandboxes that are built in.
+pub(crate) fn executor(bounds: &BoundsArgs, session: &Session) -> CodeExecutor {
+    let mut setup = Setup::new();
+    if let Some(guest) = guest() {
+        setup = setup.guest_program(guest);
+    }
+    if let Some(cache) = cache() {
+        setup = setup.cache(cache);
+    }
+    let sandboxes = setup.sandboxes().allow_unsafe(bounds.allow_unsafe);
+    session.executor.code(sandboxes).build()
+}
+
+/// The language, or why there is none.
+pub(crate) fn language(lang: CodeLang) -> Result<Language, Failure> {
+    lang.language().ok_or_else(|| {
+        let error = Error::new(
+            ErrorKind::Unsupported,
+            "go needs a sandbox with a Go toolchain, which this version does not have",
+        );
+        error
+            .with_hint("there are javascript, typescript, python and script")
+            .into()
+    })
+}
+
+/// Shows an outcome.
+pub(crate) fn finish(
+    outcome: &Outcome,
+    source: &str,
+    printer: &mut Printer,
+) -> Result<Exit, Failure> {
+    if printer.format() != Format::Human {
+        printer.document(outcome)?;
+        return Ok(outcome.error.as_ref().map_or(Exit::Ok, show::exit));
+    }
+    show::outcome(outcome, source, printer)
+}
+
+fn found(
+    problems: &[toolexec::core::code::Problem],
+    source: &str,
+    printer: &mut Printer,
+) -> Result<Exit, Failure> {
+    if printer.format() == Format::Human {
+        show::problems(problems, source, printer)?;
+        if problems.is_empty() {
+            printer.say("no problems")?;
+        }
+    } else {
+        printer.document(&json!({ "v": 1, "problems": problems }))?;
+    }
+    Ok(if problems.is_empty() {
+        Exit::Ok
+    } else {
+        Exit::InvalidInput
+    })
+}
+
+/// The text of the program and its language.
+fn program(args: &CodeArgs) -> Result<(String, Language), Failure> {
+    let (source, named) = match (&args.eval, &args.file) {
+        (Some(code), _) => (code.clone(), None),
+        (None, Some(file)) if file == Path::new("-") => (standard_input()?, None),
+        (None, Some(file)) => {
+            let extension = file.extension().and_then(|end| end.to_str());
+            (
+                arguments::read_file(file)?,
+                extension.and_then(CodeLang::of_extension),
+            )
+        }
+        // Clap asks for one of them.
+        (None, None) => (String::new(), None),
+    };
+    let lang = args.lang.or(named).unwrap_or(CodeLang::JavaScript);
+    Ok((source, language(lang)?))
+}
+
+fn standard_input() -> Result<String, Failure> {
+    let mut text = String::new();
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| {
+            let made = Error::new(
+                ErrorKind::InvalidInput,
+                "standard input cannot be read as text",
+            );
+            Failure::from(made.with_source(error))
+        })?;
+    Ok(text)
+}
+
+/// The native guest program: what the environment says, else beside this program.
+fn guest() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os(GUEST).filter(|path| !path.is_empty()) {
+        return Some(path.into());
+    }
+    let beside = std::env::current_exe()
+        .ok()?
+        .with_file_name("toolexec-guest");
+    beside.is_file().then_some(beside)
+}
+
+/// Where compiled guests are kept.
+fn cache() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let root = set("XDG_CACHE_HOME").map(PathBuf::from);
+    let root = root.or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")))?;
+    Some(root.join("toolexec").join("guests"))
+}

@@ -1,0 +1,183 @@
+//! `code` and `repl`, with the native guest: every example of docs/code.md among them.
+
+use serde_json::{Value, json};
+
+use crate::program::Place;
+
+/// The program runs code without isolation.
+const DEV: [&str; 3] = ["--profile", "dev", "--allow-unsafe"];
+
+/// The exit code, the document on stdout, and stderr.
+fn outcome(args: &[&str], input: &str) -> (Option<i32>, Value, String) {
+    let (code, out, err) = run(&[args, &["--format", "json"]].concat(), input);
+    (code, serde_json::from_str(&out).unwrap_or(Value::Null), err)
+}
+
+fn run(args: &[&str], input: &str) -> (Option<i32>, String, String) {
+    use std::io::Write;
+
+    let place = Place::new();
+    let mut child = place
+        .command(&[args, &DEV].concat())
+        .env("TOOLEXEC_GUEST", toolexec_testkit::build::guest())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+/// The examples of a page: language, text, value.
+fn examples(page: &str) -> Vec<(&str, &str, Value)> {
+    let mut found = Vec::new();
+    for part in page.split("<!-- value: ").skip(1) {
+        let (value, rest) = part.split_once(" -->\n```").unwrap();
+        let (language, rest) = rest.split_once('\n').unwrap();
+        let (text, _) = rest.split_once("\n```").unwrap();
+        found.push((language, text, serde_json::from_str(value).unwrap()));
+    }
+    found
+}
+
+#[test]
+fn the_examples_of_the_page_have_their_values() {
+    let examples = examples(include_str!("../../../../docs/code.md"));
+    assert_eq!(examples.len(), 6);
+    for (language, text, value) in examples {
+        let (code, document, err) = outcome(&["code", "--lang", language, "-"], text);
+        assert_eq!(document["value"], value, "{language}: {document:#} {err}");
+        assert_eq!((code, document["v"].clone()), (Some(0), json!(1)));
+    }
+}
+
+#[test]
+fn people_see_prints_the_value_and_a_timeline() {
+    let program = "console.log('hi'); const a = await tools.math.add({a: 5, b: 3}); return a";
+    let (code, out, err) = run(&["code", "-e", program], "");
+    assert_eq!((code, &*out), (Some(0), "hi\n8\n"), "{err}");
+    let lines: Vec<&str> = err.lines().collect();
+    let [call, summary] = lines[..] else {
+        panic!("{err}")
+    };
+    assert!(call.contains('█') && call.contains(" math:add "), "{err}");
+    assert!(
+        summary.starts_with("1 tool calls, up to 1 at once, in "),
+        "{err}"
+    );
+    let (_, out, err) = run(&["code", "-q", "-e", program], "");
+    assert_eq!((&*out, &*err), ("hi\n8\n", ""));
+}
+
+#[test]
+fn a_wrong_program_is_refused_before_any_tool_ran() {
+    let program = "await tools.demo.count({to: 2});\nawait tools.math.ad({a: 1})";
+    for flags in [&["code"][..], &["code", "--check"]] {
+        let (code, out, err) = run(&[flags, &["-e", program]].concat(), "");
+        assert_eq!((code, &*out), (Some(3), ""), "{err}");
+        assert_eq!(
+            err,
+            "error: there is no tool math:ad\n  2 | await tools.math.ad({a: 1})\n    |       ^\nhint: did you mean math:add?\n"
+        );
+    }
+    let (code, document, _) = outcome(&["code", "-e", program], "");
+    assert_eq!(code, Some(3));
+    assert_eq!(document["error"]["kind"], "check");
+    assert_eq!(document["calls"], json!([]));
+}
+
+#[test]
+fn limits_are_named_and_have_their_exit_code() {
+    let cases: [(&[&str], &str, &str); 3] = [
+        (&["--timeout", "1s"], "for (;;) {}", "run_time"),
+        (
+            &["--max-tool-calls", "2"],
+            "for (;;) await tools.math.add({a: 1, b: 1})",
+            "tool_calls",
+        ),
+        (
+            &["--max-output", "1k"],
+            "for (;;) console.log('x'.repeat(100))",
+            "output",
+        ),
+    ];
+    for (flags, program, limit) in cases {
+        let (code, document, err) = outcome(&[&["code", "-e", program], flags].concat(), "");
+        assert_eq!(code, Some(5), "{document:#} {err}");
+        assert_eq!(document["error"]["limit"]["name"], limit, "{document:#}");
+    }
+}
+
+#[test]
+fn inputs_are_globals_and_exceptions_show_their_place() {
+    let args = [
+        "code",
+        "-e",
+        "n + extra.length",
+        "-i",
+        "n:=40",
+        "-i",
+        "extra=ab",
+    ];
+    let (code, out, err) = run(&args, "");
+    assert_eq!((code, &*out), (Some(0), "42\n"), "{err}");
+    let (code, out, err) = run(&["code", "--lang", "python", "-"], "x = 1\nx.nothing\n");
+    assert_eq!((code, &*out), (Some(1), ""));
+    assert!(
+        err.starts_with("error: AttributeError: ") && err.contains("  2 | x.nothing\n"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_stream_ends_with_the_outcome() {
+    let program = "console.log('a'); await tools.math.add({a: 1, b: 2})";
+    let args = ["code", "--stream", "--format", "jsonl", "-e", program];
+    let (code, out, err) = run(&args, "");
+    assert_eq!(code, Some(0), "{err}");
+    let events: Vec<Value> = out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let names: Vec<&str> = events
+        .iter()
+        .map(|event| event["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        ["started", "print", "call_started", "call_ended", "done"]
+    );
+    assert_eq!(events[4]["outcome"]["value"], 3);
+}
+
+#[test]
+fn what_is_not_allowed_or_not_there_says_so() {
+    let place = Place::new();
+    let (denied, go) = (
+        place.output(&["code", "--profile", "dev", "-e", "1"], ""),
+        place.output(&["code", "--lang", "go", "-e", "1"], ""),
+    );
+    assert_eq!((denied.status.code(), go.status.code()), (Some(4), Some(6)));
+    let hardened = place.output(&["code", "--profile", "hardened", "-e", "1"], "");
+    assert_eq!(hardened.status.code(), Some(6));
+}
+
+#[test]
+fn variables_of_the_repl_stay_and_errors_end_their_entry_only() {
+    let js = "let x = await tools.math.add({a: 1, b: 2})\nx + nothing\nx * 2\n";
+    let (code, out, err) = run(&["repl", "-q"], js);
+    assert_eq!((code, &*out), (Some(0), "6\n"), "{err}");
+    assert!(err.starts_with("error: ReferenceError: "), "{err}");
+    let python = "x = 0\nfor n in range(3):\n    x = tools.math.add(a=x, b=n)\n\nx\n";
+    let (code, out, err) = run(&["repl", "-q", "--lang", "python"], python);
+    assert_eq!((code, &*out), (Some(0), "3\n"), "{err}");
+}

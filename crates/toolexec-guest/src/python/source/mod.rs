@@ -1,6 +1,7 @@
 //! The text of a program: what is wrong with it, which tools it calls, and the form in which the
 //! engine runs it.
 
+mod depth;
 mod edits;
 mod flow;
 mod modules;
@@ -103,9 +104,9 @@ pub(super) fn seen_calls(source: &str) -> Result<Vec<SeenCall>, Box<Failure>> {
 fn parse(source: &str) -> Result<Parsed<ModModule>, Box<Failure>> {
     // The parser recurses as deep as the text nests.
     if !source_within_nesting_bound(source, SOURCE_SCAN_THRESHOLD) {
-        return Err(failure(FailureKind::Syntax, "the program nests too deep"));
+        return Err(too_deep());
     }
-    parse_module(source).map_err(|error| {
+    let parsed = parse_module(source).map_err(|error| {
         let lines = Lines::new(source);
         let place = lines.place(source, error.location.start().to_usize());
         Box::new(Failure {
@@ -115,7 +116,19 @@ fn parse(source: &str) -> Result<Parsed<ModModule>, Box<Failure>> {
             hints: hints(source),
             ..*failure(FailureKind::Syntax, lower_first(&error.error.to_string()))
         })
-    })
+    })?;
+    if depth::is_too_deep(&parsed.syntax().body) {
+        // Freeing it would recurse as deep as it nests.
+        std::mem::forget(parsed);
+        return Err(too_deep());
+    }
+    Ok(parsed)
+}
+
+fn too_deep() -> Box<Failure> {
+    let mut failure = failure(FailureKind::Syntax, "the program nests too deep");
+    failure.hints = vec!["put parts of long expressions into variables or lists".into()];
+    failure
 }
 
 /// Messages start in lower case, as all errors do.

@@ -19,8 +19,8 @@ use crate::gateway::Gateway;
 
 /// The most calls that are not answered yet, waiting ones included, and the most bytes of their
 /// arguments. A program that makes more is ended.
-const MAX_OPEN: usize = 10_000;
-const MAX_OPEN_BYTES: usize = 32 << 20;
+pub(super) const MAX_OPEN: usize = 10_000;
+pub(super) const MAX_OPEN_BYTES: usize = 32 << 20;
 
 /// The calls of a program that are not answered yet, and the records of all.
 pub(super) struct Calls {

@@ -7,6 +7,10 @@
 //!
 //! One loop serves every sandbox: what a guest says is counted, capped and answered here, and
 //! nothing of it is trusted.
+//!
+//! What one program can make the host hold is bounded, whatever its sandbox: a frame of 16 MiB
+//! with at most 2^20 values in it, 32 MiB of arguments of open calls, 8 MiB of records, its
+//! output limit, and what the tools that run at the same time answer.
 
 mod answer;
 mod calls;

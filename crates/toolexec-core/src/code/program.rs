@@ -11,7 +11,7 @@ use toolexec_wire::{
 };
 
 use super::answer;
-use super::calls::{Calls, Finished, Refused};
+use super::calls::{Calls, Finished, MAX_OPEN, MAX_OPEN_BYTES, Refused};
 use super::clock::{Clock, GRACE};
 use super::event::{CodeEvent, Sink};
 use super::failure::{CodeError, CodeErrorKind};
@@ -182,9 +182,17 @@ impl Program<'_> {
             Err(Refused::DuplicateId) => {
                 Some(broken("it used the id of a call that is not answered yet"))
             }
-            Err(Refused::TooMany) => Some(broken(
-                "it made more calls at once than can be kept: 10,000 calls, 32 MiB of arguments",
-            )),
+            Err(Refused::TooMany) => {
+                let most = Some(MAX_OPEN as f64);
+                let mut error = CodeError::limit(LimitName::ParallelCalls, most, None);
+                error.message = format!(
+                    "the program made more calls at once than can be kept: {MAX_OPEN} calls, {} \
+                     MiB of arguments",
+                    MAX_OPEN_BYTES >> 20
+                );
+                self.stop(error);
+                None
+            }
         }
     }
 

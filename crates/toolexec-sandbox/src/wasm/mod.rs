@@ -63,11 +63,10 @@ pub struct WasmBuilder {
 }
 
 /// What it enforces: the memory by refusing to grow it, the CPU time by the clock of the thread
-/// that runs it. It has no processes, no threads and no disk.
-const ENFORCEMENT: [(LimitName, Enforcer); 5] = [
+/// that runs it. It has no processes and no disk. A share of a processor it cannot give.
+const ENFORCEMENT: [(LimitName, Enforcer); 4] = [
     (LimitName::Memory, Enforcer::Host),
     (LimitName::CpuTime, Enforcer::Host),
-    (LimitName::Cpus, Enforcer::Host),
     (LimitName::Pids, Enforcer::Host),
     (LimitName::Disk, Enforcer::Host),
 ];

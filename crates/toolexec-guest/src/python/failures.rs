@@ -19,6 +19,9 @@ const REMEMBERED: usize = 1000;
 /// How many frames of a trace are told.
 const FRAMES: usize = 20;
 
+/// How many characters of a line a frame tells.
+const LINE: usize = 120;
+
 /// The calls that failed in a session.
 #[derive(Debug, Default)]
 pub(super) struct FailedCalls {
@@ -124,7 +127,12 @@ fn told(frame: &StackFrame, written: &Written, current: &str) -> String {
         "earlier input"
     };
     let function = frame.frame_name.as_deref().unwrap_or("<module>");
-    let text = written.line(line).map_or("", str::trim);
+    let text: String = written
+        .line(line)
+        .map_or("", str::trim)
+        .chars()
+        .take(LINE)
+        .collect();
     format!("File \"{file}\", line {line}, in {function}: {text}")
 }
 

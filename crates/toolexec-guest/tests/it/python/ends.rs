@@ -179,6 +179,14 @@ fn errors_point_into_the_program_as_written() {
 }
 
 #[test]
+fn a_trace_tells_only_the_start_of_a_long_line() {
+    let failure = run(&format!("x = 1 / 0{}", " + 1".repeat(100))).failure();
+    let line = format!("x = 1 / 0{}", " + 1".repeat(100));
+    let told = format!("File \"main.py\", line 1, in <module>: {}", &line[..120]);
+    assert_eq!(failure.trace, [told]);
+}
+
+#[test]
 fn prints_go_to_their_stream() {
     let ran = run(
         "import sys\nprint('a', 1, sep='-')\nprint('b', end='')\nprint('err', file=sys.stderr)\nprint('ß')",

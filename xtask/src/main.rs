@@ -2,6 +2,9 @@
 
 mod ci;
 mod generate;
+mod guest;
+#[cfg(feature = "guest")]
+mod image;
 mod peers;
 mod shell;
 mod test;
@@ -33,6 +36,17 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Build the guest for wasm and keep it beside the sandbox that runs it.
+    Guest(guest::Options),
+    /// Initialise and pack a guest; `guest` runs this.
+    #[cfg(feature = "guest")]
+    #[command(hide = true)]
+    GuestImage {
+        /// The module.
+        module: std::path::PathBuf,
+        /// Where the packed image goes.
+        packed: std::path::PathBuf,
+    },
     /// Check the rules that no compiler checks.
     Tidy,
 }
@@ -43,6 +57,9 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Ci => ci::run(),
         Task::Generate { check } => generate::run(check),
+        Task::Guest(options) => guest::run(&options),
+        #[cfg(feature = "guest")]
+        Task::GuestImage { module, packed } => image::run(&module, &packed),
         Task::Tidy => tidy::run(),
     };
     match outcome {

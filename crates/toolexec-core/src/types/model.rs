@@ -189,6 +189,14 @@ fn add(members: &mut Vec<Type>, ty: Type) {
 }
 
 impl Type {
+    /// Whether no class can be needed for it.
+    pub(crate) fn is_plain(&self) -> bool {
+        !matches!(
+            self,
+            Self::List(_) | Self::Tuple(_) | Self::Object(_) | Self::Union(_)
+        )
+    }
+
     /// Whether this plain type holds a string, number or boolean.
     pub(crate) fn takes_literal(&self, value: &Value) -> bool {
         match self {

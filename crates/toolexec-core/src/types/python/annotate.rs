@@ -99,6 +99,9 @@ impl Annotations<'_> {
 
     /// A name that means what it should where the annotation stands.
     pub(super) fn name(&self, name: &str) -> String {
+        if self.hidden.is_empty() {
+            return name.to_owned();
+        }
         let module = IMPORTED.iter().find(|(known, _)| *known == name);
         match module {
             Some((_, module)) if self.hidden.contains(name) => format!("{module}.{name}"),
@@ -215,7 +218,7 @@ impl Annotations<'_> {
             .fields
             .iter()
             .map(|field| {
-                let hint = format!("{name}{}", pascal(&field.name));
+                let hint = hint_of(name, field);
                 let text = self.of(&field.ty, way, &hint);
                 let text = if field.required {
                     text
@@ -260,6 +263,14 @@ impl Annotations<'_> {
             name.starts_with(|c: char| c.is_ascii_uppercase()) && self.taken.has(name);
         is_python_name(name) && !name.starts_with("__") && !hides_import && !hides_class
     }
+}
+
+/// What the classes of a field are named after; nothing where there are none.
+pub(super) fn hint_of(owner: &str, field: &Field) -> String {
+    if field.ty.is_plain() {
+        return String::new();
+    }
+    format!("{owner}{}", pascal(&field.name))
 }
 
 /// The lists that hold a tuple: Python's checkers take no list for a tuple.

@@ -12,7 +12,7 @@ use super::names::{Taken, is_python_name, pascal};
 use super::shape::{Others, Shape};
 use super::text::{TOOL_TEXT, lines};
 use super::typescript::can_be_left_out;
-use annotate::{Annotations, Way, comment};
+use annotate::{Annotations, Way, comment, hint_of};
 
 /// Names that the stubs use themselves.
 pub(crate) const RESERVED: &[&str] = &[
@@ -178,7 +178,7 @@ impl Stubs<'_> {
                 left_out = true;
                 continue;
             }
-            let hint = format!("{hint}{}", pascal(&field.name));
+            let hint = hint_of(&hint, field);
             let text = self.types.of(&field.ty, Way::In, &hint);
             // A call may pass its arguments as one dict.
             let is_needed = field.required && self.types.purpose == Purpose::Reading;

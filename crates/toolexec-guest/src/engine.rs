@@ -47,3 +47,15 @@ pub fn create(language: Language) -> Option<Box<dyn Engine>> {
         _ => None,
     }
 }
+
+/// A started engine of the language that takes longest to start, if this build has it.
+pub fn warm() -> Option<(Language, Box<dyn Engine>)> {
+    #[cfg(feature = "javascript")]
+    {
+        let mut engine = crate::javascript::JavaScript::new();
+        engine.warm().ok()?;
+        Some((Language::JavaScript, Box::new(engine)))
+    }
+    #[cfg(not(feature = "javascript"))]
+    None
+}

@@ -154,6 +154,11 @@ impl Host {
         self.inner.borrow_mut().next_between()
     }
 
+    /// Whether the host said something already.
+    pub(crate) fn has_message(&self) -> bool {
+        self.inner.borrow_mut().channel.ready()
+    }
+
     /// Sends a message of the session, and everything before it.
     pub(crate) fn send(&self, message: &ToHost) -> Result<(), Broken> {
         self.inner.borrow_mut().send(message)

@@ -16,12 +16,12 @@ fn main() -> ExitCode {
 fn main() -> ExitCode {
     use std::thread;
 
-    use toolexec_guest::session::serve;
+    use toolexec_guest::session::serve_warm;
     use toolexec_guest::stdio::Stdio;
 
     let session = thread::Builder::new()
         .stack_size(STACK)
-        .spawn(|| serve(Stdio::new()));
+        .spawn(|| serve_warm(Stdio::new()));
     match session.map(thread::JoinHandle::join) {
         Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,

@@ -18,6 +18,20 @@ pub fn serve(channel: impl Channel + 'static) -> Result<(), Broken> {
     serve_with(channel, None)
 }
 
+/// Serves a host until it hangs up, and starts an engine while the host has nothing to say: a
+/// guest that waits in a pool is ready then.
+///
+/// # Errors
+/// When the host breaks the protocol or the stream fails.
+pub fn serve_warm(channel: impl Channel + 'static) -> Result<(), Broken> {
+    serve_prepared(channel, |host| {
+        if host.has_message() {
+            return None;
+        }
+        engine::warm()
+    })
+}
+
 /// Serves a host until it hangs up, with an engine that is there already for the first program.
 ///
 /// # Errors
@@ -26,6 +40,13 @@ pub fn serve_with(
     channel: impl Channel + 'static,
     ready: Option<(Language, Box<dyn Engine>)>,
 ) -> Result<(), Broken> {
+    serve_prepared(channel, |_| ready)
+}
+
+fn serve_prepared(
+    channel: impl Channel + 'static,
+    prepare: impl FnOnce(&Host) -> Option<(Language, Box<dyn Engine>)>,
+) -> Result<(), Broken> {
     let host = Host::new(channel);
     host.send(&ToHost::Hello(Hello {
         protocol: PROTOCOL,
@@ -33,6 +54,7 @@ pub fn serve_with(
         languages: engine::languages(),
         max_frame: MAX_FRAME,
     }))?;
+    let ready = prepare(&host);
     let mut session = Session {
         host,
         engines: Vec::new(),

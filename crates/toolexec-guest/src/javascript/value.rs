@@ -17,6 +17,8 @@ use crate::host::MAX_VALUE_DEPTH;
 
 /// The most that leaves in one value, counted roughly as JSON.
 const MAX_BYTES: usize = toolexec_wire::MAX_FRAME;
+/// The most values in one value, lists and objects counted too: each takes memory on its way.
+const MAX_VALUES: usize = 1_000_000;
 /// Integers up to here are exact in a program.
 const MAX_SAFE: f64 = 9_007_199_254_740_992.0;
 
@@ -38,6 +40,7 @@ impl<'js> Converter<'js> {
             converter: self,
             above: Vec::new(),
             bytes: 0,
+            values: 0,
             steps: 0,
         };
         if value.is_undefined() {
@@ -76,12 +79,18 @@ struct Walk<'a, 'js> {
     // The objects that hold the one being looked at.
     above: Vec<Object<'js>>,
     bytes: usize,
+    values: usize,
     steps: usize,
 }
 
 impl<'js> Walk<'_, 'js> {
     fn value(&mut self, value: Value<'js>) -> Result<Option<Json>> {
-        self.count(8)?;
+        self.values += 1;
+        if self.values > MAX_VALUES {
+            let message = format!("the value holds more than {MAX_VALUES} values");
+            return Err(self.converter.refuse(&message));
+        }
+        self.count(1)?;
         Ok(Some(match value.type_of() {
             Type::Null => Json::Null,
             Type::Bool => Json::Bool(value.as_bool().unwrap_or_default()),

@@ -135,7 +135,7 @@ fn values_that_are_too_large_do_not_leave() {
     let wide = "let a = [1]; for (let i = 0; i < 60; i++) a = [a, a]; a";
     assert_eq!(
         js(wide).failure().message,
-        "the value is larger than the 16777216 bytes that can leave"
+        "the value holds more than 1000000 values"
     );
     assert!(js("'x'.repeat(17 << 20)").result.is_err());
     let caught =

@@ -12,18 +12,20 @@ use std::time::SystemTime;
 pub fn guest() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../toolexec-guest");
+    // Always asked of Cargo: what is there may have been built with other features.
     PROGRAM
-        .get_or_init(|| build("toolexec-guest", &sources))
+        .get_or_init(|| build("toolexec-guest", &sources, false))
         .clone()
 }
 
-/// A program of the crate at `crate_dir`, in the profile of the running test.
+/// A program of the crate at `crate_dir`, in the profile of the running test. With `trust_times`
+/// one that is newer than its sources is taken as it is.
 #[expect(
     clippy::disallowed_methods,
     clippy::panic,
     reason = "a test's own tool, and a test without it fails"
 )]
-pub(crate) fn build(name: &str, crate_dir: &Path) -> PathBuf {
+pub(crate) fn build(name: &str, crate_dir: &Path, trust_times: bool) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let test = std::env::current_exe().unwrap_or_default();
     // Tests and benches are `target/PROFILE/deps/NAME`.
@@ -33,7 +35,7 @@ pub(crate) fn build(name: &str, crate_dir: &Path) -> PathBuf {
     let program = dir.join(name);
     // Cargo would find the same out, but waits for other builds first.
     let sources = newest(&crate_dir.join("src"));
-    if sources.is_some() && modified(&program) > sources {
+    if trust_times && sources.is_some() && modified(&program) > sources {
         return program;
     }
     let mut command = Command::new(cargo);

@@ -1,6 +1,7 @@
 //! Fixtures for the tests of toolexec: real programs to talk to, and what to do without them.
 
 pub mod build;
+pub mod contract;
 pub mod fake;
 pub mod peers;
 pub mod require;

@@ -14,6 +14,6 @@ pub fn mcp_server() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     PROGRAM
-        .get_or_init(|| crate::build::build("fake-mcp-server", own))
+        .get_or_init(|| crate::build::build("fake-mcp-server", own, true))
         .clone()
 }

@@ -1,0 +1,139 @@
+//! Programs that behave, in each language and each way to run the guest.
+
+use serde_json::json;
+use toolexec_core::CallContext;
+use toolexec_core::code::Submission;
+use toolexec_core::sandbox::{Language, Limits};
+
+use crate::support::{each, run, value};
+
+/// A program's text in JavaScript and in Python.
+fn text<'a>(language: Language, javascript: &'a str, python: &'a str) -> &'a str {
+    match language {
+        Language::Python => python,
+        _ => javascript,
+    }
+}
+
+#[tokio::test]
+async fn a_program_calls_a_tool_and_answers() {
+    for (way, language, executor, _) in each() {
+        let source = text(
+            language,
+            "console.log('hi'); const sum = await tools.math.add({a: 1, b: 2}); return {sum}",
+            "print('hi')\nsum = tools.math.add(a=1, b=2)\nreturn {'sum': sum}",
+        );
+        let outcome = run(&executor, Submission::new(language, source)).await;
+        assert_eq!(outcome.error, None, "{way:?} {language:?}");
+        assert_eq!(outcome.value, json!({"sum": 3}), "{way:?} {language:?}");
+        assert_eq!(outcome.stdout, "hi\n");
+        assert_eq!(outcome.calls.len(), 1);
+        assert_eq!(outcome.usage.tool_calls, 1);
+    }
+}
+
+#[tokio::test]
+async fn calls_made_together_run_together() {
+    for (way, language, executor, tools) in each() {
+        let source = text(
+            language,
+            "const all = await Promise.all([...Array(20).keys()].map(
+                 () => tools.run('test:slow', {ms: 50})));
+             return all.length",
+            "import asyncio\nall = await asyncio.gather(\
+             *[tools.run('test:slow', {'ms': 50}) for _ in range(20)])\nreturn len(all)",
+        );
+        assert_eq!(value(&executor, language, source).await, json!(20));
+        assert_eq!(tools.most_in_flight(), 20, "{way:?} {language:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_failing_tool_is_caught() {
+    for (way, language, executor, _) in each() {
+        let source = text(
+            language,
+            "try { await tools.math.fail({}) } catch (e) { return [e.code, e.tool, e.message] }",
+            "try:\n    tools.math.fail()\nexcept Exception as e:\n    return str(e)",
+        );
+        let outcome = run(&executor, Submission::new(language, source)).await;
+        assert_eq!(outcome.error, None, "{way:?} {language:?}");
+        let text = outcome.value.to_string();
+        assert!(text.contains("it does that always"), "{way:?} {text}");
+    }
+}
+
+#[tokio::test]
+async fn inputs_are_variables() {
+    for (way, language, executor, _) in each() {
+        let source = text(language, "return items.length + n", "return len(items) + n");
+        let submission = Submission::new(language, source)
+            .input("items", json!([1, 2, 3]))
+            .input("n", 4);
+        let outcome = run(&executor, submission).await;
+        assert_eq!(outcome.value, json!(7), "{way:?} {language:?}");
+    }
+}
+
+#[tokio::test]
+async fn variables_stay_in_a_session() {
+    for (way, language, executor, _) in each() {
+        let cx = CallContext::new();
+        let limits = Limits::default();
+        let mut session = executor.open(language, limits, None).await.unwrap();
+        for (source, expected) in [
+            (text(language, "var n = 20; n", "n = 20\nn"), json!(20)),
+            (text(language, "n += 1; n", "n += 1\nn"), json!(21)),
+        ] {
+            let outcome = session
+                .execute(Submission::new(language, source), &cx)
+                .await
+                .unwrap();
+            assert_eq!(outcome.error, None, "{way:?} {language:?}");
+            assert_eq!(outcome.value, expected, "{way:?} {language:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn problems_are_told_before_any_tool_runs() {
+    for (way, language, executor, _) in each() {
+        let source = text(
+            language,
+            "await tools.math.add({a: 1, b: 2});\nawait tools.math.ad({a: 1})",
+            "tools.math.add(a=1, b=2)\ntools.math.ad(a=1)",
+        );
+        let outcome = run(&executor, Submission::new(language, source)).await;
+        let error = outcome.error.unwrap();
+        assert_eq!(error.problems.len(), 1, "{way:?} {language:?}");
+        assert_eq!(error.problems[0].code, "unknown_tool");
+        assert_eq!(error.line, Some(2), "{way:?} {language:?}");
+        assert_eq!(outcome.calls, []);
+    }
+}
+
+#[tokio::test]
+async fn many_programs_at_once_all_end() {
+    for (way, language, executor, _) in each() {
+        let source = text(
+            language,
+            "let n = 0; for (let i = 0; i < 20000; i++) n += i % 7;
+             return await tools.math.add({a: n, b: 1})",
+            "n = 0\nfor i in range(20000):\n    n += i % 7\nreturn tools.math.add(a=n, b=1)",
+        );
+        let mut running = tokio::task::JoinSet::new();
+        let count = if way == crate::support::Way::Wasm {
+            200
+        } else {
+            20
+        };
+        for _ in 0..count {
+            let executor = executor.clone();
+            let submission = Submission::new(language, source);
+            running.spawn(async move { run(&executor, submission).await });
+        }
+        let outcomes = running.join_all().await;
+        let values = outcomes.iter().filter(|one| one.value == json!(59_998));
+        assert_eq!(values.count(), count, "{way:?} {language:?}");
+    }
+}

@@ -73,6 +73,9 @@ fn stream(linker: &mut Linker<State>) -> Result<()> {
                     .await?;
                     done += u32::try_from(written).unwrap_or(u32::MAX);
                 }
+                if len > 0 {
+                    give_way().await;
+                }
                 Ok(())
             })
         },
@@ -81,6 +84,20 @@ fn stream(linker: &mut Linker<State>) -> Result<()> {
         i32::from(caller.data().pipe.is_ready())
     })?;
     Ok(())
+}
+
+/// Lets the host see what was written before the guest goes on: after the last message of a
+/// program nothing that the guest still does is of use. Whoever reads comes back by itself.
+async fn give_way() {
+    let mut gave = false;
+    poll_fn(|_| {
+        if std::mem::replace(&mut gave, true) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 /// The real time, and time since the guest started; random numbers that nothing may rely on for

@@ -13,7 +13,7 @@ use toolexec_core::sandbox::{
 };
 use toolexec_process::{Child, Exit};
 
-use super::pool::Started;
+use super::pool::{Pool, Started};
 use super::usage;
 
 /// How often the host looks at what the child uses.
@@ -31,6 +31,7 @@ pub(super) struct ChildGuest {
     base: u64,
     peak: GuestMeasure,
     ended: Option<Ended>,
+    pool: Pool,
 }
 
 /// What is enforced: memory and CPU time by the host, which looks, and on Linux by the kernel.
@@ -50,7 +51,7 @@ pub(super) fn enforcement() -> Enforcement {
 }
 
 impl ChildGuest {
-    pub(super) fn new(started: Started, limits: &Limits) -> Self {
+    pub(super) fn new(started: Started, pool: Pool, limits: &Limits) -> Self {
         let pid = started.child.pid();
         usage::cap(pid, limits);
         let base = usage::measure(pid).memory.unwrap_or_default();
@@ -64,6 +65,7 @@ impl ChildGuest {
             base,
             peak: GuestMeasure::default(),
             ended: None,
+            pool,
         }
     }
 
@@ -75,6 +77,12 @@ impl ChildGuest {
             cpu_time: self.peak.cpu_time.max(now.cpu_time),
             memory: self.peak.memory.max(memory),
         };
+    }
+}
+
+impl Drop for ChildGuest {
+    fn drop(&mut self) {
+        self.pool.refill();
     }
 }
 

@@ -81,7 +81,11 @@ impl Sandbox for HostSandbox {
     fn start(&self, spec: SessionSpec) -> BoxFuture<'_, Result<Session>> {
         async move {
             let guest = self.pool.take().await?;
-            Ok(Session::new(ChildGuest::new(guest, &spec.limits)))
+            Ok(Session::new(ChildGuest::new(
+                guest,
+                self.pool.clone(),
+                &spec.limits,
+            )))
         }
         .boxed()
     }

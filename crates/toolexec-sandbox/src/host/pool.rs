@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::process::{ChildStdin, ChildStdout};
+use tokio::runtime::Handle;
 use toolexec_core::Result;
 use toolexec_process::{Child, Command};
 
@@ -66,10 +67,10 @@ impl Pool {
         Ok(())
     }
 
-    /// A guest that has run nothing.
+    /// A guest that has run nothing. Another is started in its place when it has ended, so that
+    /// the start does not compete with the program.
     pub(super) async fn take(&self) -> Result<Started> {
         let ready = self.shared.ready().pop_front();
-        self.refill();
         match ready {
             Some(started) => Ok(started),
             None => self.shared.start().await,
@@ -86,14 +87,17 @@ impl Pool {
     }
 
     /// Starts guests in the background until there are enough.
-    fn refill(&self) {
+    pub(super) fn refill(&self) {
         let shared = &self.shared;
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
         if shared.ready().len() >= shared.warm || shared.filling.swap(true, Ordering::SeqCst) {
             return;
         }
         // The pool may go away meanwhile, and its guests with it.
         let weak = Arc::downgrade(shared);
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             while let Some(shared) = weak.upgrade()
                 && shared.ready().len() < shared.warm
             {

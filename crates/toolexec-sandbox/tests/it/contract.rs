@@ -21,6 +21,7 @@ const PYTHON: Programs = Programs {
 #[tokio::test]
 async fn wasm_keeps_the_contract() {
     let sandbox = wasm();
+    sandbox.warm_up().await.unwrap();
     for programs in [JAVASCRIPT, PYTHON] {
         if sandbox.describe().languages.contains(&programs.language) {
             all(&sandbox, &programs).await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use toolexec_core::code::{CodeErrorKind, Outcome, Submission};
 use toolexec_core::sandbox::{Language, LimitName, Limits};
 
-use crate::support::{each, run, value};
+use crate::support::{each, run, value, wasm};
 
 /// How a hostile program must end.
 #[derive(Debug, Clone, Copy)]
@@ -182,6 +182,8 @@ fn fits(case: &Case, outcome: &Outcome) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_hostile_program_ends_and_the_next_one_is_served() {
+    // Compiling the modules is no part of what is timed.
+    wasm().warm_up().await.unwrap();
     let mut failures = Vec::new();
     for (way, language, executor, _) in each() {
         for case in CASES {

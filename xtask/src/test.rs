@@ -9,7 +9,7 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 
 use crate::peers;
-use crate::shell::{cargo, is_installed, quiet, say, workspace};
+use crate::shell::{cargo, is_installed, quiet, run as run_loudly, say, workspace};
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, Default, clap::Args)]
@@ -39,6 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         // The tests that need them say so one by one, and fail where TOOLEXEC_REQUIRE says.
         say(format!("peers: {error:#}"));
     }
+    build_programs()?;
     let skipped = workspace().join("target").join("skipped.txt");
     fs::create_dir_all(workspace().join("target"))?;
     fs::write(&skipped, "")?;
@@ -58,6 +59,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if count.passed == 0 && options.filter.is_none() {
         bail!("no test ran");
+    }
+    Ok(())
+}
+
+/// Builds the programs that tests start, each as its test asks Cargo for it. A test has no time to
+/// wait for that.
+fn build_programs() -> Result<()> {
+    for (package, program) in [
+        ("toolexec-guest", "toolexec-guest"),
+        ("toolexec-testkit", "fake-mcp-server"),
+    ] {
+        run_loudly(cargo().args(["build", "--quiet", "-p", package, "--bin", program]))?;
     }
     Ok(())
 }

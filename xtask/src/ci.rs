@@ -41,10 +41,6 @@ const PARTS: &[Part] = &[
         check: || test::run(&test::Options::default()),
     },
     Part {
-        name: "benches",
-        check: test::benches,
-    },
-    Part {
         name: "docs",
         check: docs,
     },

@@ -47,6 +47,8 @@ enum Task {
         /// Where the packed image goes.
         packed: std::path::PathBuf,
     },
+    /// Run every bench once, without measuring.
+    Benches,
     /// Check the rules that no compiler checks.
     Tidy,
 }
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Task::Guest(options) => guest::run(&options),
         #[cfg(feature = "guest")]
         Task::GuestImage { module, packed } => image::run(&module, &packed),
+        Task::Benches => test::benches(),
         Task::Tidy => tidy::run(),
     };
     match outcome {

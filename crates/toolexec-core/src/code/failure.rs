@@ -51,7 +51,7 @@ pub enum CodeErrorKind {
     Exception,
     /// The program uses what the engine lacks.
     Unsupported,
-    /// A limit was exceeded; [`CodeError::limit`] says which.
+    /// A limit was exceeded; the error says which.
     Limit,
     /// The caller cancelled.
     Cancelled,

@@ -1,5 +1,5 @@
 //! What every sandbox must do. The numbers are those of the rules on
-//! [`Sandbox`](toolexec_core::sandbox::Sandbox) and [`Guest`](toolexec_core::sandbox::Guest).
+//! [`Sandbox`] and [`Guest`].
 
 use std::future::poll_fn;
 use std::pin::Pin;

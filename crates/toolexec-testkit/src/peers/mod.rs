@@ -1,7 +1,7 @@
 //! Real programs to test against: MCP servers, an API mock, httpbin.
 //!
 //! `cargo xtask peers` installs them. A test asks for one and is skipped, loudly, without it (see
-//! [`crate::require`]):
+//! [`crate::require()`]):
 //!
 //! ```no_run
 //! use toolexec_testkit::peers::{self, Peer};

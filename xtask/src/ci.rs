@@ -88,8 +88,10 @@ fn step(args: &[&str]) -> Result<()> {
 
 fn docs() -> Result<()> {
     let mut doc = cargo();
-    doc.args(["doc", "-q", "--workspace", "--no-deps"])
-        .env("RUSTDOCFLAGS", "-D warnings");
+    doc.args(["doc", "-q", "--workspace", "--no-deps"]).env(
+        "RUSTDOCFLAGS",
+        "-D warnings -A rustdoc::private_intra_doc_links",
+    );
     run_loudly(&mut doc)
 }
 

@@ -234,7 +234,7 @@ pub struct CommandSection {
     pub env: BTreeMap<String, String>,
     /// Its working directory, relative to this file.
     pub cwd: Option<PathBuf>,
-    /// The exit codes that are no failure. Default: [0].
+    /// The exit codes that are no failure. Default: `[0]`.
     pub success: Option<Vec<i32>>,
     /// How long it may run. Default: 60s.
     pub timeout: Option<Time>,

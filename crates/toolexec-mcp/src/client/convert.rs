@@ -11,7 +11,7 @@ use toolexec_core::{
     Annotations, BackendCall, CallContext, Content, Error, ErrorKind, Event, Result, Tool, ToolId,
 };
 
-use crate::transport::adapt::RAW;
+use crate::client::transport::adapt::RAW;
 
 /// A call as rmcp sends it.
 pub(crate) fn call_params(call: &BackendCall) -> CallToolRequestParams {

@@ -17,11 +17,11 @@ use toolexec_core::{BackendCall, CallContext, Error, ErrorKind, Event, RawOutput
 
 use super::connection::Connection;
 use super::supervisor::Supervisor;
-use crate::auth::HttpAuth;
-use crate::config::{ServerConfig, Transport};
-use crate::convert;
-use crate::error;
-use crate::hub::Slot;
+use crate::client::auth::HttpAuth;
+use crate::client::config::{ServerConfig, Transport};
+use crate::client::convert;
+use crate::client::error;
+use crate::client::hub::Slot;
 
 /// How often a tool may answer that it needs more input.
 const MAX_ROUNDS: usize = 10;

@@ -8,7 +8,7 @@ use rmcp::transport::Transport;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::hub::Hub;
+use crate::client::hub::Hub;
 
 /// Passes every message of a transport through the hub.
 pub(crate) struct Tap<T> {

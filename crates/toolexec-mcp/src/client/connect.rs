@@ -22,14 +22,14 @@ use toolexec_core::{BackendRef, Error, ErrorKind, Result};
 use toolexec_process::{Child, Command, base_env};
 
 use super::connection::{Connection, Watched, exit_text, last_words};
-use crate::auth::{self, HttpAuth};
-use crate::config::{HttpConfig, Protocol, ServerConfig, StdioConfig, Transport};
-use crate::error::{self, StderrTail};
-use crate::handler::Handler;
-use crate::hub::Hub;
-use crate::transport::Tap;
-use crate::transport::http::{CappedHttp, install_tls};
-use crate::transport::stdio::Stdio;
+use crate::client::auth::{self, HttpAuth};
+use crate::client::config::{HttpConfig, Protocol, ServerConfig, StdioConfig, Transport};
+use crate::client::error::{self, StderrTail};
+use crate::client::handler::Handler;
+use crate::client::hub::Hub;
+use crate::client::transport::Tap;
+use crate::client::transport::http::{CappedHttp, install_tls};
+use crate::client::transport::stdio::Stdio;
 
 /// What a new connection is made of.
 pub(crate) struct Plan {

@@ -15,7 +15,7 @@ use rmcp::model::{
 use tokio::sync::{mpsc, watch};
 use toolexec_core::Event;
 
-use crate::convert;
+use crate::client::convert;
 
 /// How many events of one call may wait for its reader.
 const QUEUE: usize = 256;

@@ -1,11 +1,33 @@
-//! One MCP server, shared by everyone who uses its tools.
+//! MCP servers as tool backends.
+//!
+//! An [`McpServer`] is lazy: the process is started, or the connection made, when the tools are
+//! first listed or called; then it is shared by all callers. A server that dies is started again,
+//! with growing pauses while it keeps dying.
+//!
+//! Both lifecycles of the protocol are spoken: revision 2026-07-28 (stateless, `server/discover`)
+//! and the older ones (`initialize`); which one is found out when connecting, unless the
+//! configuration says.
+//!
+//! - [`config`]: how a server is reached and what it may cost.
+//! - [`auth`]: OAuth for servers over HTTP.
+#![expect(
+    deprecated,
+    reason = "logging, sampling and roots are deprecated in 2026-07-28, and older servers use them"
+)]
 
+pub mod auth;
 mod call;
+pub mod config;
 mod connect;
 mod connection;
+mod convert;
 mod diagnostics;
+mod error;
+mod handler;
+mod hub;
 mod list;
 mod supervisor;
+mod transport;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,9 +39,9 @@ use toolexec_core::{
     Backend, BackendCall, BackendKind, BackendRef, CallContext, Listing, RawOutput, Result, Source,
 };
 
-use crate::config::ServerConfig;
 use supervisor::Supervisor;
 
+pub use config::{HttpConfig, ServerConfig, StdioConfig, Transport};
 pub use diagnostics::{Diagnostics, ServerState};
 
 /// How long to wait for more after a change of the list of tools: servers that add several tools

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::auth::HttpAuth;
+use crate::client::auth::HttpAuth;
 use crate::interaction::Interaction;
 
 /// Everything about one MCP server but its name.

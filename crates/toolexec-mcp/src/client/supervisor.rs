@@ -14,8 +14,8 @@ use toolexec_process::Tail;
 
 use super::connect::{Connected, Plan};
 use super::connection::{Connection, End};
-use crate::config::{Protocol, ServerConfig};
-use crate::error::Cause;
+use crate::client::config::{Protocol, ServerConfig};
+use crate::client::error::Cause;
 
 /// Keeps one connection for all callers.
 pub(crate) struct Supervisor {

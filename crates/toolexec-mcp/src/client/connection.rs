@@ -9,9 +9,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use toolexec_core::{BackendRef, Error, ErrorKind};
 use toolexec_process::{Child, Exit, Tail};
 
-use crate::error::StderrTail;
-use crate::handler::Handler;
-use crate::hub::Hub;
+use crate::client::error::StderrTail;
+use crate::client::handler::Handler;
+use crate::client::hub::Hub;
 
 /// How long after a program's end its last words may take, and the other way round.
 const LAST_WORDS: Duration = Duration::from_secs(1);

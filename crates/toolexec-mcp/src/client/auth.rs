@@ -81,7 +81,7 @@ impl Login {
     /// # Cancel safety
     /// Safe; a registration may have been made.
     pub async fn start(request: LoginRequest, store: Arc<dyn TokenStore>) -> Result<Self> {
-        crate::transport::http::install_tls();
+        crate::client::transport::http::install_tls();
         let mut manager = AuthorizationManager::new(request.server.as_str())
             .await
             .map_err(failed)?;

@@ -14,9 +14,9 @@ use toolexec_core::{Backend, Error, ErrorKind, Listing, Result, ToolId};
 use super::McpServer;
 use super::call::{CancelOnDrop, failed};
 use super::connection::Connection;
-use crate::config::{Limits, ServerConfig};
-use crate::convert;
-use crate::transport::adapt::ODD_TOOLS;
+use crate::client::config::{Limits, ServerConfig};
+use crate::client::convert;
+use crate::client::transport::adapt::ODD_TOOLS;
 
 /// Lists the tools of a server.
 pub(crate) async fn list(

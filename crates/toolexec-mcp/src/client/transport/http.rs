@@ -15,8 +15,8 @@ use rmcp::transport::streamable_http_client::{
 };
 use sse_stream::{Sse, SseStream};
 
-use crate::error::CODE_TOO_LARGE;
-use crate::transport::adapt::Care;
+use crate::client::error::CODE_TOO_LARGE;
+use crate::client::transport::adapt::Care;
 
 type HttpError = StreamableHttpError<reqwest::Error>;
 type Headers = HashMap<HeaderName, HeaderValue>;

@@ -12,7 +12,7 @@ use rmcp::transport::streamable_http_client::{
 use toolexec_core::{BackendRef, Error, ErrorKind};
 use toolexec_process::SpawnError;
 
-use crate::transport::http::TooLarge;
+use crate::client::transport::http::TooLarge;
 
 /// An answer that we threw away because of its size; never on the wire.
 pub(crate) const CODE_TOO_LARGE: i32 = -31_001;

@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Mutex;
 
-use crate::config::Limits;
-use crate::error::{CODE_TOO_LARGE, CODE_UNREADABLE};
-use crate::hub::Hub;
-use crate::transport::line::{Line, Lines};
+use crate::client::config::Limits;
+use crate::client::error::{CODE_TOO_LARGE, CODE_UNREADABLE};
+use crate::client::hub::Hub;
+use crate::client::transport::line::{Line, Lines};
 
 /// Messages as lines over the pipes of a program.
 pub(crate) struct Stdio<R, W> {

@@ -113,6 +113,41 @@ pub const KITS: &[Kit] = &[
         installer: Installer::Pip,
         packages: &["ty==0.0.104"],
     },
+    Kit {
+        name: "mcp-conformance",
+        installer: Installer::Npm,
+        packages: &["@modelcontextprotocol/conformance@0.2.0-alpha.12"],
+    },
+    Kit {
+        name: "mcp-inspector",
+        installer: Installer::Npm,
+        packages: &["@modelcontextprotocol/inspector@2.12.0"],
+    },
+    Kit {
+        name: "mcp-client-typescript-1",
+        installer: Installer::Npm,
+        packages: &["@modelcontextprotocol/sdk@1.32.2"],
+    },
+    Kit {
+        name: "mcp-client-typescript-2",
+        installer: Installer::Npm,
+        packages: &["@modelcontextprotocol/client@2.4.0"],
+    },
+    Kit {
+        name: "mcp-client-python-1",
+        installer: Installer::Pip,
+        packages: &["mcp==1.30.0"],
+    },
+    Kit {
+        name: "mcp-client-python-2",
+        installer: Installer::Pip,
+        packages: &["mcp==2.3.0"],
+    },
+    Kit {
+        name: "mcp-client-fastmcp",
+        installer: Installer::Pip,
+        packages: &["fastmcp==4.1.2"],
+    },
 ];
 
 /// Where peers are installed: `TOOLEXEC_PEERS`, else the user's cache directory.

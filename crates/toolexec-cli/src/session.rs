@@ -41,14 +41,11 @@ impl Session {
             ))?;
         }
         let connected = config.connect();
-        let mut builder = Executor::builder().settings(config.run_settings());
+        let mut builder = Executor::builder().config(&config, &connected);
         if config.sections.builtin.enabled != Some(false) {
             for tools in builtin::all() {
                 builder = builder.local(tools);
             }
-        }
-        for source in &connected.sources {
-            builder = builder.source(source.clone());
         }
         Ok(Self {
             executor: builder.build()?,

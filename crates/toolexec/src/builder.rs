@@ -7,12 +7,14 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::json;
 use toolexec_core::backend::local::{Local, LocalTool};
+use toolexec_core::code::CodeSettings;
 use toolexec_core::index::{Index, Registration};
 use toolexec_core::run::{AllowAll, Policy, RunSettings, Runner};
 use toolexec_core::tooldoc::DocStore;
 use toolexec_core::{Args, ChainLimits, Error, ErrorKind, Source, ToolId};
 
-use crate::executor::Executor;
+use crate::config::{Config, Connected};
+use crate::executor::{Executor, Settings};
 use crate::sources::Sources;
 
 /// Puts an [`Executor`] together.
@@ -22,6 +24,7 @@ pub struct ExecutorBuilder {
     docs: DocStore,
     settings: RunSettings,
     chain_limits: ChainLimits,
+    code: CodeSettings,
     policy: Arc<dyn Policy>,
     locals: Vec<Local>,
     handlers: Vec<(String, LocalTool)>,
@@ -35,6 +38,7 @@ impl ExecutorBuilder {
             docs: DocStore::default(),
             settings: RunSettings::default(),
             chain_limits: ChainLimits::default(),
+            code: CodeSettings::default(),
             policy: Arc::new(AllowAll),
             locals: Vec::new(),
             handlers: Vec::new(),
@@ -96,6 +100,21 @@ impl ExecutorBuilder {
         self
     }
 
+    /// Takes over what a configuration says, with the sources that
+    /// [`Config::connect`] made of it.
+    pub fn config(mut self, config: &Config, connected: &Connected) -> Self {
+        self.settings = config.run_settings();
+        self.code = config.code_settings();
+        self.sources.extend(connected.sources.iter().cloned());
+        self
+    }
+
+    /// Says how programs are run; see [`Executor::code`].
+    pub fn code_settings(mut self, settings: CodeSettings) -> Self {
+        self.code = settings;
+        self
+    }
+
     /// Decides who may call what.
     pub fn policy(mut self, policy: Arc<dyn Policy>) -> Self {
         self.policy = policy;
@@ -129,7 +148,11 @@ impl ExecutorBuilder {
         let sources = Arc::new(Sources::new(self.index.clone(), self.sources));
         let runner =
             Runner::with(self.index, self.settings, self.policy).with_loader(sources.clone());
-        Ok(Executor::new(runner, self.docs, sources, self.chain_limits))
+        let own = Settings {
+            chain_limits: self.chain_limits,
+            code: self.code,
+        };
+        Ok(Executor::new(runner, self.docs, sources, own))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use toolexec_core::backend::local::Local;
-use toolexec_core::code::{CodeExecutor, CodeExecutorBuilder};
+use toolexec_core::code::{CodeExecutor, CodeExecutorBuilder, CodeSettings};
 use toolexec_core::index::{Hit, Index, ListQuery, NamespaceInfo, Page, SearchQuery, ToolSummary};
 use toolexec_core::run::{RunStream, Runner};
 use toolexec_core::sandbox::Sandboxes;
@@ -29,7 +29,14 @@ struct Shared {
     runner: Runner,
     docs: Arc<DocStore>,
     sources: Arc<Sources>,
-    chain_limits: ChainLimits,
+    settings: Settings,
+}
+
+/// What the builder says of chains and programs.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) chain_limits: ChainLimits,
+    pub(crate) code: CodeSettings,
 }
 
 impl Executor {
@@ -42,14 +49,14 @@ impl Executor {
         runner: Runner,
         docs: DocStore,
         sources: Arc<Sources>,
-        chain_limits: ChainLimits,
+        settings: Settings,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 runner,
                 docs: Arc::new(docs),
                 sources,
-                chain_limits,
+                settings,
             }),
         }
     }
@@ -97,7 +104,7 @@ impl Executor {
     ) -> Result<ChainOutcome, Error> {
         self.shared
             .runner
-            .chain(chain.into(), &self.shared.chain_limits, cx)
+            .chain(chain.into(), &self.shared.settings.chain_limits, cx)
             .await
     }
 
@@ -204,10 +211,14 @@ impl Executor {
         &self.shared.runner
     }
 
-    /// Starts an executor of programs that reach these tools, in these sandboxes.
+    /// Starts an executor of programs that reach these tools, in these sandboxes. What
+    /// [`code_settings`](ExecutorBuilder::code_settings) said holds for it.
     pub fn code(&self, sandboxes: Sandboxes) -> CodeExecutorBuilder {
+        let Settings { chain_limits, code } = &self.shared.settings;
         let (runner, docs) = (self.shared.runner.clone(), self.shared.docs.clone());
-        CodeExecutor::builder(runner, docs, sandboxes).chain_limits(self.shared.chain_limits)
+        CodeExecutor::builder(runner, docs, sandboxes)
+            .chain_limits(*chain_limits)
+            .settings(code)
     }
 
     /// The documents, to add notes and examples.

@@ -61,6 +61,40 @@ fn the_examples_of_the_page_have_their_values() {
 }
 
 #[test]
+fn the_configuration_says_what_programs_get_and_flags_win_over_it() {
+    let config = "[code]\nprofile = \"dev\"\nallow_unsafe = true\nlimits.tool_calls = 1\n\
+                  maximum.tool_calls = 2\n";
+    let program = "await tools.math.add({a: 1, b: 1}); return await tools.math.add({a: 1, b: 1})";
+    let run = |flags: &[&str]| {
+        let place = Place::with_config(config);
+        let output = place
+            .command(&[&["code", "-e", program], flags].concat())
+            .env("TOOLEXEC_GUEST", toolexec_testkit::build::guest())
+            .output()
+            .unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        let first = err.lines().next().unwrap_or_default().to_owned();
+        (output.status.code(), first)
+    };
+    let (code, first) = run(&[]);
+    assert_eq!(
+        (code, &*first),
+        (Some(5), "error: the program exceeded its tool_calls limit of 1 (2 used)"),
+    );
+    assert_eq!(
+        run(&["--max-tool-calls", "2", "-q"]),
+        (Some(0), String::new())
+    );
+    assert_eq!(
+        run(&["--max-tool-calls", "3"]),
+        (
+            Some(3),
+            "error: tool_calls of 3 was asked for; at most 2 is allowed".to_owned()
+        )
+    );
+}
+
+#[test]
 fn people_see_prints_the_value_and_a_timeline() {
     let program = "console.log('hi'); const a = await tools.math.add({a: 5, b: 3}); return a";
     let (code, out, err) = run(&["code", "-e", program], "");

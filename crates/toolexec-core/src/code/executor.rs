@@ -8,6 +8,7 @@ use super::event::{CodeStream, Sink};
 use super::failure::Problem;
 use super::outcome::Outcome;
 use super::session::CodeSession;
+use super::settings::CodeSettings;
 use super::submission::Submission;
 use crate::chain::ChainLimits;
 use crate::context::CallContext;
@@ -131,10 +132,11 @@ impl CodeExecutor {
 
     async fn start(&self, submission: &Submission, keep: bool) -> Result<CodeSession> {
         let settings = &*self.settings;
-        let limits = submission.limits.or(settings.defaults);
-        limits.check(&settings.maximum)?;
+        submission.limits.check(&settings.maximum)?;
         // What nobody asked for is still no more than the maximum.
-        let limits = limits.or(settings.maximum);
+        let defaults = settings.defaults.at_most(&settings.maximum);
+        let limits = submission.limits.or(defaults);
+        limits.check(&settings.maximum)?;
         let profile = submission.profile.unwrap_or(settings.profile);
         let language = submission.language;
         let sandbox = settings
@@ -183,6 +185,15 @@ impl CodeExecutorBuilder {
     /// Sets the profile of programs that do not say; [`Profile::Standard`] otherwise.
     pub fn profile(mut self, profile: Profile) -> Self {
         self.0.profile = profile;
+        self
+    }
+
+    /// Sets all that [`CodeSettings`] holds, in place of what was set before.
+    pub fn settings(mut self, settings: &CodeSettings) -> Self {
+        self.0.sandboxes = settings.apply(self.0.sandboxes);
+        self.0.defaults = settings.defaults;
+        self.0.maximum = settings.maximum;
+        self.0.profile = settings.profile;
         self
     }
 

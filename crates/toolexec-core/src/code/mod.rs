@@ -24,6 +24,7 @@ mod outcome;
 mod program;
 mod record;
 mod session;
+mod settings;
 mod submission;
 mod transcript;
 
@@ -33,5 +34,6 @@ pub use failure::{CodeError, CodeErrorKind, Excess, Problem};
 pub use outcome::{LogLine, Outcome, Usage};
 pub use record::{CallOp, CallRecord, Omitted};
 pub use session::CodeSession;
+pub use settings::CodeSettings;
 pub use submission::Submission;
 pub use toolexec_wire::Stream;

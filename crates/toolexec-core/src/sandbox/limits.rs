@@ -177,29 +177,63 @@ impl Limits {
         }
     }
 
+    /// These limits, none above `maximum`; what is not set is what `maximum` says.
+    #[must_use]
+    pub fn at_most(self, maximum: &Self) -> Self {
+        fn less<T: PartialOrd>(own: Option<T>, most: Option<T>) -> Option<T> {
+            match (own, most) {
+                (Some(own), Some(most)) => Some(if own > most { most } else { own }),
+                (own, most) => own.or(most),
+            }
+        }
+        Self {
+            run_time: less(self.run_time, maximum.run_time),
+            wait_time: less(self.wait_time, maximum.wait_time),
+            cpu_time: less(self.cpu_time, maximum.cpu_time),
+            memory: less(self.memory, maximum.memory),
+            tool_calls: less(self.tool_calls, maximum.tool_calls),
+            parallel_calls: less(self.parallel_calls, maximum.parallel_calls),
+            chain_steps: less(self.chain_steps, maximum.chain_steps),
+            output: less(self.output, maximum.output),
+            result: less(self.result, maximum.result),
+            cpus: less(self.cpus, maximum.cpus),
+            pids: less(self.pids, maximum.pids),
+            disk: less(self.disk, maximum.disk),
+        }
+    }
+
     /// Checks that nothing is above `maximum` and that everything can be kept at all.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] that names the limit. Nothing is lowered in silence.
     pub fn check(&self, maximum: &Self) -> Result<()> {
-        for name in LimitName::ALL {
-            let Some(asked) = self.get(name) else {
-                continue;
-            };
-            if !(asked.is_finite() && asked >= 0.0) || (asked == 0.0 && name == LimitName::Cpus) {
-                let message = format!("a {name} limit of {asked} makes no sense");
-                return Err(Error::new(ErrorKind::InvalidInput, message));
-            }
-            if let Some(most) = maximum.get(name).filter(|most| asked > *most) {
-                return Err(above(name, asked, most));
-            }
-        }
-        if self.parallel_calls == Some(0) {
+        LimitName::ALL
+            .into_iter()
+            .try_for_each(|name| self.check_one(name, maximum))
+    }
+
+    /// Checks one of the limits, as [`Limits::check`] does.
+    ///
+    /// # Errors
+    /// As those of [`Limits::check`].
+    pub fn check_one(&self, name: LimitName, maximum: &Self) -> Result<()> {
+        let Some(asked) = self.get(name) else {
+            return Ok(());
+        };
+        if asked == 0.0 && name == LimitName::ParallelCalls {
             let message = "with parallel_calls 0 no call could ever run";
             return Err(Error::new(ErrorKind::InvalidInput, message)
                 .with_hint("to forbid calls, set tool_calls to 0"));
         }
-        Ok(())
+        let needs_some = matches!(name, LimitName::Cpus | LimitName::RunTime);
+        if !(asked.is_finite() && asked >= 0.0) || (asked == 0.0 && needs_some) {
+            let message = format!("a {name} limit of {asked} makes no sense");
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        match maximum.get(name).filter(|most| asked > *most) {
+            Some(most) => Err(above(name, asked, most)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -257,6 +291,22 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
         }
         cpus(0.5).check(&none).unwrap();
+    }
+
+    #[test]
+    fn defaults_are_lowered_to_the_maximum() {
+        let maximum = Limits {
+            memory: Some(64 << 20),
+            tool_calls: Some(5000),
+            cpus: Some(0.5),
+            ..Limits::default()
+        };
+        let expected = Limits {
+            memory: Some(64 << 20),
+            cpus: Some(0.5),
+            ..Limits::standard()
+        };
+        assert_eq!(Limits::standard().at_most(&maximum), expected);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 use toolexec_core::id::MAX_SEGMENT;
 use toolexec_providers::command::Commands;
 
+use super::code;
 use super::connect::command_tool;
 use super::document::{Document, Unexpanded};
 use super::sections::{ApiSection, CommandSection, Sections, ServerSection};
@@ -33,6 +34,7 @@ pub(super) fn checked(
         let message = format!("a limit of {limit} is not from 1 to 100");
         return Err(document.at_value(&["search", "limit"], message));
     }
+    code::check(document, &sections.code)?;
     let disabled = take_disabled(&mut sections);
     let faults = take_faults(&mut sections, unset)?;
     Ok(Config {

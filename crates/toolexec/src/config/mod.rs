@@ -19,6 +19,7 @@
 //! the line and what was expected. A missing variable only makes its own source unusable.
 
 mod check;
+mod code;
 mod connect;
 mod document;
 mod error;
@@ -31,6 +32,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+pub use code::{CandidatesSection, CodeSection, LimitsSection, ProfileName, SandboxName};
 pub use connect::Connected;
 pub use error::ConfigError;
 pub use expand::EXPANDED;

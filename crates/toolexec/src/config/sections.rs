@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::code::CodeSection;
 use super::units::{Size, Time};
 
 /// The configuration of toolexec (`toolexec.toml`).
@@ -25,6 +26,8 @@ pub struct Sections {
     pub run: RunSection,
     /// How tools are searched.
     pub search: SearchSection,
+    /// How programs that call tools are run.
+    pub code: CodeSection,
 }
 
 /// An MCP server: `command` for one that is started, `url` for one that is reached over HTTP.

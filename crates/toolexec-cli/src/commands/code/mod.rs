@@ -66,6 +66,7 @@ pub(crate) fn executor(bounds: &BoundsArgs, session: &Session) -> CodeExecutor {
     if let Some(cache) = cache() {
         setup = setup.cache(cache);
     }
+    // What the configuration allows is added to it.
     let sandboxes = setup.sandboxes().allow_unsafe(bounds.allow_unsafe);
     session.executor.code(sandboxes).build()
 }

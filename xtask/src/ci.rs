@@ -1,12 +1,11 @@
 //! Everything that CI checks, with the time each part took.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::shell::{cargo, is_installed, run as run_loudly, say};
-use crate::{generate, test, tidy};
+use crate::shell::{cargo, run as run_loudly, say};
+use crate::{generate, licences, test, tidy};
 
 /// One part of the checks.
 struct Part {
@@ -50,7 +49,7 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "licences",
-        check: licences,
+        check: licences::run,
     },
 ];
 
@@ -93,16 +92,4 @@ fn docs() -> Result<()> {
         "-D warnings -A rustdoc::private_intra_doc_links",
     );
     run_loudly(&mut doc)
-}
-
-/// The licences of the dependencies; only where cargo-deny is installed.
-fn licences() -> Result<()> {
-    if !is_installed("cargo-deny") {
-        say("skipped: licences: cargo-deny is not installed; run `cargo install cargo-deny`");
-        return Ok(());
-    }
-    let mut deny: Command = cargo();
-    // Advisories need a database from the network.
-    deny.args(["deny", "check", "licenses", "bans", "sources"]);
-    run_loudly(&mut deny)
 }

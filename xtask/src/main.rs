@@ -5,6 +5,7 @@ mod generate;
 mod guest;
 #[cfg(feature = "guest")]
 mod image;
+mod licences;
 mod peers;
 mod shell;
 mod test;
@@ -28,6 +29,8 @@ enum Task {
     Peers(peers::Options),
     /// Install the peers, then run every test and doc test.
     Test(test::Options),
+    /// Check the licences and sources of all dependencies against deny.toml.
+    Licences,
     /// Everything that CI checks.
     Ci,
     /// Write the generated files.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Peers(options) => peers::run(&options),
         Task::Test(options) => test::run(&options),
+        Task::Licences => licences::run(),
         Task::Ci => ci::run(),
         Task::Generate { check } => generate::run(check),
         Task::Guest(options) => guest::run(&options),

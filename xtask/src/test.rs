@@ -66,11 +66,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// Builds the programs that tests start, each as its test asks Cargo for it. A test has no time to
 /// wait for that.
 fn build_programs() -> Result<()> {
-    for (package, program) in [
-        ("toolexec-guest", "toolexec-guest"),
-        ("toolexec-testkit", "fake-mcp-server"),
+    for (package, kind, program) in [
+        ("toolexec-guest", "--bin", "toolexec-guest"),
+        ("toolexec-testkit", "--bin", "fake-mcp-server"),
+        ("toolexec-mcp", "--example", "conformance-client"),
     ] {
-        run_loudly(cargo().args(["build", "--quiet", "-p", package, "--bin", program]))?;
+        run_loudly(cargo().args(["build", "--quiet", "-p", package, kind, program]))?;
     }
     Ok(())
 }

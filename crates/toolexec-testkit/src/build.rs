@@ -14,8 +14,24 @@ pub fn guest() -> PathBuf {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../toolexec-guest");
     // Always asked of Cargo: what is there may have been built with other features.
     PROGRAM
-        .get_or_init(|| build("toolexec-guest", &sources, false))
+        .get_or_init(|| build(Kind::Bin, "toolexec-guest", &sources, false))
         .clone()
+}
+
+/// An example of the crate at `crate_dir` (a test's own `CARGO_MANIFEST_DIR`), in the profile of
+/// the running test.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn example(name: &str, crate_dir: &str) -> PathBuf {
+    build(Kind::Example, name, Path::new(crate_dir), true)
+}
+
+/// What Cargo calls the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Bin,
+    Example,
 }
 
 /// A program of the crate at `crate_dir`, in the profile of the running test. With `trust_times`
@@ -25,21 +41,24 @@ pub fn guest() -> PathBuf {
     clippy::panic,
     reason = "a test's own tool, and a test without it fails"
 )]
-pub(crate) fn build(name: &str, crate_dir: &Path, trust_times: bool) -> PathBuf {
+pub(crate) fn build(kind: Kind, name: &str, crate_dir: &Path, trust_times: bool) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let test = std::env::current_exe().unwrap_or_default();
     // Tests and benches are `target/PROFILE/deps/NAME`.
     let Some(dir) = test.parent().and_then(|deps| deps.parent()) else {
         panic!("the test binary is in no target directory");
     };
-    let program = dir.join(name);
+    let (option, program) = match kind {
+        Kind::Bin => ("--bin", dir.join(name)),
+        Kind::Example => ("--example", dir.join("examples").join(name)),
+    };
     // Cargo would find the same out, but waits for other builds first.
-    let sources = newest(&crate_dir.join("src"));
+    let sources = newest(&crate_dir.join("src")).max(newest(&crate_dir.join("examples")));
     if trust_times && sources.is_some() && modified(&program) > sources {
         return program;
     }
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--bin", name, "--manifest-path"]);
+    command.args(["build", "--quiet", option, name, "--manifest-path"]);
     command.arg(crate_dir.join("Cargo.toml"));
     if dir.ends_with("release") {
         command.arg("--release");

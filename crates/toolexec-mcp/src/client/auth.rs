@@ -6,15 +6,25 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
+use http::StatusCode;
+use http::header::{ACCEPT, WWW_AUTHENTICATE};
 use rmcp::transport::auth::OAuthState;
+use rmcp::transport::streamable_http_client::{AuthRequiredError, InsufficientScopeError};
 use rmcp::transport::{
     AuthError, AuthorizationManager, AuthorizationRequest, ClientCredentialsConfig,
     CredentialStore, StoredCredentials,
 };
+use serde_json::json;
 use toolexec_core::{Error, ErrorKind, Result};
+
+use crate::client::error::find;
+
+/// How long a server may take to say what it demands.
+const PROBE: Duration = Duration::from_secs(10);
 
 /// How we prove to a server who we are.
 #[derive(Clone, Default)]
@@ -71,8 +81,14 @@ pub struct LoginRequest {
     pub client_id: Option<String>,
     /// The secret that belongs to the id.
     pub client_secret: Option<String>,
+    /// Where a description of this program is published (an HTTPS URL); authorization servers
+    /// that read such descriptions need no registration.
+    pub client_metadata_url: Option<String>,
     /// The rights asked for; what the server suggests, when empty.
     pub scopes: Vec<String>,
+    /// What the server demanded when it refused, as [`challenge`] has it; without one the server
+    /// is asked. A refusal for want of rights adds those to the rights that the store has.
+    pub challenge: Option<String>,
 }
 
 impl Login {
@@ -85,17 +101,10 @@ impl Login {
         let mut manager = AuthorizationManager::new(request.server.as_str())
             .await
             .map_err(failed)?;
-        manager.set_credential_store(Store(store));
+        let store = Store(store);
+        let ask = request.resolve(&store).await?;
+        manager.set_credential_store(store);
         let mut state = OAuthState::Unauthorized(manager);
-        let mut ask = AuthorizationRequest::new(request.redirect_uri)
-            .with_scopes(request.scopes)
-            .with_client_name("toolexec");
-        if let Some(id) = request.client_id {
-            ask = ask.with_preregistered_client(id);
-        }
-        if let Some(secret) = request.client_secret {
-            ask = ask.with_client_secret(secret);
-        }
         state.start_authorization(ask).await.map_err(failed)?;
         let url = state.get_authorization_url().await.map_err(failed)?;
         Ok(Self { state, url })
@@ -117,6 +126,82 @@ impl Login {
             .await
             .map_err(failed)
     }
+}
+
+impl LoginRequest {
+    /// The request as rmcp wants it, with the demand of the server.
+    async fn resolve(self, store: &Store) -> Result<AuthorizationRequest> {
+        let challenge = match self.challenge {
+            None => probe(&self.server).await,
+            known => known,
+        };
+        let wanted = challenge.as_deref().map(scopes_of).unwrap_or_default();
+        let scopes = if self.scopes.is_empty() && !wanted.is_empty() {
+            let granted = store.load().await.map_err(failed)?;
+            let granted = granted.map(|credentials| credentials.granted_scopes);
+            union(granted.unwrap_or_default(), wanted)
+        } else {
+            self.scopes
+        };
+        let mut ask = AuthorizationRequest::new(self.redirect_uri)
+            .with_initial_scope_selection()
+            .with_scopes(scopes)
+            .with_client_name("toolexec");
+        ask.client_id = self.client_id;
+        ask.client_secret = self.client_secret;
+        ask.client_metadata_url = self.client_metadata_url;
+        ask.challenge = challenge;
+        Ok(ask)
+    }
+}
+
+/// What the server demanded (the header `WWW-Authenticate`) when it refused a call for want of
+/// authorization or of rights.
+pub fn challenge(error: &Error) -> Option<String> {
+    if let Some(refusal) = find::<AuthRequiredError>(error) {
+        return Some(refusal.www_authenticate_header.clone());
+    }
+    find::<InsufficientScopeError>(error).map(|refusal| refusal.www_authenticate_header.clone())
+}
+
+/// What the server demands of somebody without a token, if it says so.
+async fn probe(server: &str) -> Option<String> {
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(PROBE)
+        .build()
+        .ok()?;
+    let message = json!({"jsonrpc": "2.0", "id": 0, "method": "ping"});
+    let answer = client
+        .post(server)
+        .header(ACCEPT, "application/json, text/event-stream")
+        .json(&message)
+        .send()
+        .await
+        .ok()?;
+    if answer.status() != StatusCode::UNAUTHORIZED {
+        return None;
+    }
+    let challenge = answer.headers().get(WWW_AUTHENTICATE)?;
+    challenge.to_str().ok().map(str::to_owned)
+}
+
+/// The rights that a challenge names.
+fn scopes_of(challenge: &str) -> Vec<String> {
+    let scope = challenge
+        .split_once("scope=\"")
+        .and_then(|(_, rest)| rest.split('"').next());
+    let scopes = scope.unwrap_or_default().split_whitespace();
+    scopes.map(str::to_owned).collect()
+}
+
+fn union(mut all: Vec<String>, more: Vec<String>) -> Vec<String> {
+    for scope in more {
+        if !all.contains(&scope) {
+            all.push(scope);
+        }
+    }
+    all
 }
 
 /// A manager that has a token, or can get one, for the server at `url`.
@@ -217,7 +302,9 @@ impl fmt::Debug for LoginRequest {
             .field("server", &self.server)
             .field("redirect_uri", &self.redirect_uri)
             .field("client_id", &self.client_id)
+            .field("client_metadata_url", &self.client_metadata_url)
             .field("scopes", &self.scopes)
+            .field("challenge", &self.challenge)
             .finish_non_exhaustive()
     }
 }

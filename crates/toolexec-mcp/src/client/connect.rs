@@ -54,6 +54,16 @@ struct Failed {
     is_maybe_old: bool,
 }
 
+impl From<Error> for Failed {
+    /// A failure that has nothing to do with the server's age.
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            is_maybe_old: false,
+        }
+    }
+}
+
 impl Plan {
     /// Starts or connects, and shakes hands.
     pub(crate) async fn connect(&self, protocol: Protocol) -> Result<Connected> {
@@ -89,25 +99,16 @@ impl Plan {
     async fn try_one(&self, protocol: Protocol) -> Result<Connected, Failed> {
         match &self.config.transport {
             Transport::Stdio(stdio) => self.stdio(stdio, protocol).await,
-            Transport::Http(http) => self.http(http, protocol).await.map_err(|error| Failed {
-                is_maybe_old: error.kind() == ErrorKind::Unsupported,
-                error,
-            }),
+            Transport::Http(http) => self.http(http, protocol).await,
         }
     }
 
     async fn stdio(&self, stdio: &StdioConfig, protocol: Protocol) -> Result<Connected, Failed> {
-        let start = |error| Failed {
-            error: error::spawn(&self.server, error),
-            is_maybe_old: false,
-        };
-        let mut child = command(stdio).spawn().map_err(start)?;
+        let mut child = command(stdio)
+            .spawn()
+            .map_err(|error| error::spawn(&self.server, error))?;
         let (Some(input), Some(output)) = (child.take_stdin(), child.take_stdout()) else {
-            let error = Error::new(ErrorKind::Internal, "a child without pipes");
-            return Err(Failed {
-                error,
-                is_maybe_old: false,
-            });
+            return Err(Error::new(ErrorKind::Internal, "a child without pipes").into());
         };
         let hub = self.hub();
         let verdict = Arc::new(OnceLock::new());
@@ -143,11 +144,7 @@ impl Plan {
         ) || matches!(&error, ClientInitializeError::LegacyFallbackFailed { fallback, .. }
             if matches!(**fallback, ClientInitializeError::ConnectionClosed(_)));
         if !is_end {
-            let error = error::handshake(&self.server, error);
-            return Failed {
-                is_maybe_old: error.kind() == ErrorKind::Unsupported,
-                error,
-            };
+            return self.refused(error);
         }
         let wait = std::time::Duration::from_secs(1);
         let what = match (verdict, tokio::time::timeout(wait, child.wait()).await) {
@@ -171,7 +168,18 @@ impl Plan {
         }
     }
 
-    async fn http(&self, http: &HttpConfig, protocol: Protocol) -> Result<Connected> {
+    /// Why a server that is there did not get through the handshake.
+    fn refused(&self, error: ClientInitializeError) -> Failed {
+        // Some old servers answer what they do not know with an empty result.
+        let is_odd = matches!(error, ClientInitializeError::ExpectedInitResult(_));
+        let error = error::handshake(&self.server, error);
+        Failed {
+            is_maybe_old: is_odd || error.kind() == ErrorKind::Unsupported,
+            error,
+        }
+    }
+
+    async fn http(&self, http: &HttpConfig, protocol: Protocol) -> Result<Connected, Failed> {
         install_tls();
         let limit = self.config.limits.message;
         let client = reqwest::Client::builder()
@@ -190,7 +198,7 @@ impl Plan {
         }
         let manager = auth::manager(&http.url, &http.auth)
             .await
-            .map_err(|error| error::auth(&self.server, error))?;
+            .map_err(|error| Failed::from(error::auth(&self.server, error)))?;
         match manager {
             Some(manager) => {
                 let client = AuthClient::new(client, manager);
@@ -205,7 +213,7 @@ impl Plan {
         client: C,
         config: StreamableHttpClientTransportConfig,
         protocol: Protocol,
-    ) -> Result<Connected>
+    ) -> Result<Connected, Failed>
     where
         C: StreamableHttpClient + Send + Sync,
     {
@@ -215,7 +223,7 @@ impl Plan {
         let service = self
             .serve(transport, &hub, &closed, protocol)
             .await
-            .map_err(|error| error::handshake(&self.server, *error))?;
+            .map_err(|error| self.refused(*error))?;
         let watched = Watched {
             service,
             child: None,

@@ -272,7 +272,9 @@ fn is_auth_required(error: &(dyn StdError + 'static)) -> bool {
 
 /// The first error of type `T` in a chain of causes. rmcp keeps some causes in fields that its
 /// errors do not report as their source.
-fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+pub(crate) fn find<'a, T: StdError + 'static>(
+    error: &'a (dyn StdError + 'static),
+) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<T>() {

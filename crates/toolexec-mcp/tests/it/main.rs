@@ -7,12 +7,14 @@
 )]
 
 mod calls;
+mod conformance;
 mod hostile;
 mod http;
 mod lifecycle;
 mod listing;
 mod oauth;
 mod real;
+mod server;
 
 use std::sync::Arc;
 use std::time::Duration;

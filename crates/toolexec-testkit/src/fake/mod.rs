@@ -6,6 +6,8 @@ pub mod sandbox;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use crate::build::{Kind, build};
+
 /// The program of [`mcp`], built by Cargo at the first use, in the profile of the running test.
 ///
 /// # Panics
@@ -14,6 +16,6 @@ pub fn mcp_server() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     PROGRAM
-        .get_or_init(|| crate::build::build("fake-mcp-server", own, true))
+        .get_or_init(|| build(Kind::Bin, "fake-mcp-server", own, true))
         .clone()
 }

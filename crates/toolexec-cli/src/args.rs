@@ -1,11 +1,13 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use toolexec::config::units::parse_time;
 use toolexec::core::types::TypeLanguage;
+use toolexec::mcp::server::Mode;
 
 use crate::code_args::{CodeArgs, ReplArgs};
 use crate::printer::Format;
@@ -71,6 +73,8 @@ pub(crate) enum Command {
     Code(CodeArgs),
     /// Type programs line by line; variables stay.
     Repl(ReplArgs),
+    /// Serve all tools over MCP, on stdin and stdout or over HTTP.
+    Serve(ServeArgs),
     /// Write the tools as typed functions: a .d.ts or a .pyi file.
     Types(TypesArgs),
     /// Check every source: does it connect, what does it offer, what is wrong?
@@ -145,6 +149,18 @@ Examples:
   toolexec chain 'math:add a=2 b=3' 'math:multiply a={{prev}} b=10'
   toolexec chain @chain.json
   toolexec chain '[{\"tool\": \"math:add\", \"args\": {\"a\": 2, \"b\": 3}}]'";
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Listen here, such as 127.0.0.1:8080, instead of serving one client on stdin and stdout.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) http: Option<SocketAddr>,
+    /// What clients list: meta (a few tools that find and run the others), direct (the tools
+    /// themselves) or auto (by how many there are).
+    #[arg(long, value_name = "MODE", default_value_t)]
+    pub(crate) mode: Mode,
+}
 
 /// Arguments of `search`.
 #[derive(Debug, Args)]

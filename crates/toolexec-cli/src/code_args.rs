@@ -62,7 +62,7 @@ pub(crate) struct ReplArgs {
 }
 
 /// Where a program runs and what it may use.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct BoundsArgs {
     /// How much isolation it needs [default: standard].
     #[arg(long, value_enum, value_name = "PROFILE", help_heading = "Limits")]

@@ -80,6 +80,7 @@ async fn with_session(cli: Cli, printer: &mut Printer) -> Result<Exit, Failure> 
         Command::Repl(args) => commands::repl::run(&args, &session, printer).await,
         Command::Types(args) => commands::types::run(&args, &session, printer).await,
         Command::List(args) => commands::list::run(&args, &session, printer).await,
+        Command::Serve(args) => commands::serve::run(&args, &session, printer).await,
         Command::Doctor(args) => commands::doctor::run(&args, &session, printer).await,
         _ => Ok(Exit::Internal),
     };

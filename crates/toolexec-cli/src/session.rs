@@ -83,6 +83,11 @@ impl Session {
         CallContext::new().with_cancel(self.cancel.clone())
     }
 
+    /// Cancelled by an interrupt.
+    pub(crate) fn interrupt(&self) -> &CancellationToken {
+        &self.cancel
+    }
+
     /// What `--timeout` says.
     pub(crate) fn timeout(&self) -> Option<Duration> {
         self.timeout

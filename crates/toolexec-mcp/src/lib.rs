@@ -3,7 +3,7 @@
 //!
 //! - `client` (default): an [`McpServer`] is a [`Source`](toolexec_core::Source) of tools and the
 //!   [`Backend`](toolexec_core::Backend) they run on.
-//! - `server`: offers tools to MCP clients.
+//! - `server`: a [`server::Server`] offers tools to MCP clients.
 //! - [`interaction`]: what a server may ask back while a tool runs.
 //!
 //! The only crate that names rmcp; none of its types is public here.
@@ -11,6 +11,10 @@
 #[cfg(feature = "client")]
 mod client;
 pub mod interaction;
+#[cfg(feature = "server")]
+pub mod server;
+#[cfg(any(feature = "client", feature = "server"))]
+mod tls;
 
 #[cfg(feature = "client")]
 pub use client::{
@@ -18,3 +22,5 @@ pub use client::{
     config,
 };
 pub use interaction::Interaction;
+#[cfg(feature = "server")]
+pub use server::{Server, serve};

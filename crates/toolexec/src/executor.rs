@@ -221,6 +221,13 @@ impl Executor {
             .settings(code)
     }
 
+    /// Starts an MCP server in front of these tools; add [`Executor::code`] to offer programs.
+    #[cfg(feature = "serve")]
+    pub fn mcp_server(&self) -> toolexec_mcp::server::ServerBuilder {
+        let (runner, docs) = (self.shared.runner.clone(), self.shared.docs.clone());
+        toolexec_mcp::Server::builder(runner, docs).chain_limits(self.shared.settings.chain_limits)
+    }
+
     /// The documents, to add notes and examples.
     pub fn docs(&self) -> &DocStore {
         &self.shared.docs
@@ -232,5 +239,12 @@ impl Executor {
     /// What was not ended yet ends when the executor is dropped.
     pub async fn shutdown(&self) {
         self.shared.sources.shutdown().await;
+    }
+}
+
+#[cfg(feature = "serve")]
+impl From<&Executor> for toolexec_mcp::server::ServerBuilder {
+    fn from(executor: &Executor) -> Self {
+        executor.mcp_server()
     }
 }

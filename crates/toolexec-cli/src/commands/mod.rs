@@ -13,4 +13,5 @@ pub(crate) mod repl;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod search;
+pub(crate) mod serve;
 pub(crate) mod types;

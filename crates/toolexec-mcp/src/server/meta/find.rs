@@ -1,0 +1,108 @@
+//! Finding and describing tools.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use toolexec_core::index::{Cursor, ListQuery, Page, SearchQuery, ToolSummary};
+use toolexec_core::tooldoc::describe as document;
+use toolexec_core::{Args, Detail, Result, ToolDoc};
+
+use super::MetaTool;
+use crate::server::Server;
+use crate::server::answer::Answer;
+
+/// How many tools a search answers when nobody says.
+const HITS: usize = 10;
+
+#[derive(Deserialize)]
+struct Search {
+    query: String,
+    namespace: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<Cursor>,
+}
+
+#[derive(Deserialize)]
+struct List {
+    namespace: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<Cursor>,
+}
+
+#[derive(Deserialize)]
+struct Describe {
+    tool: String,
+    detail: Option<Detail>,
+}
+
+#[derive(Deserialize)]
+struct Examples {
+    tool: String,
+}
+
+pub(super) async fn search(server: &Server, args: Args) -> Result<Answer> {
+    let args: Search = server.meta().read(MetaTool::SearchTools, args)?;
+    server.runner().load_all().await;
+    let query = SearchQuery {
+        namespace: args.namespace,
+        limit: args.limit.unwrap_or(HITS),
+        cursor: args.cursor,
+        ..SearchQuery::new(args.query)
+    };
+    let page = server.runner().index().search(&query)?;
+    Ok(page_answer(page.map(|hit| hit.tool)))
+}
+
+pub(super) async fn list(server: &Server, args: Args) -> Result<Answer> {
+    let args: List = server.meta().read(MetaTool::ListTools, args)?;
+    server.runner().load_all().await;
+    let usual = ListQuery::default();
+    let query = ListQuery {
+        namespace: args.namespace,
+        limit: args.limit.unwrap_or(usual.limit),
+        cursor: args.cursor,
+        ..usual
+    };
+    Ok(page_answer(server.runner().index().list(&query)?))
+}
+
+pub(super) async fn namespaces(server: &Server, args: Args) -> Result<Answer> {
+    let _: Map<String, Value> = server.meta().read(MetaTool::ListNamespaces, args)?;
+    server.runner().load_all().await;
+    let namespaces = server.runner().index().namespaces();
+    Ok(Answer::structured(json!({ "namespaces": namespaces })))
+}
+
+pub(super) async fn describe(server: &Server, args: Args) -> Result<Answer> {
+    let args: Describe = server.meta().read(MetaTool::DescribeTool, args)?;
+    let detail = args.detail.unwrap_or(Detail::Signature);
+    let doc = doc(server, &args.tool, detail).await?;
+    Ok(Answer::structured(json!({ "tool": doc })))
+}
+
+pub(super) async fn examples(server: &Server, args: Args) -> Result<Answer> {
+    let args: Examples = server.meta().read(MetaTool::ListToolExamples, args)?;
+    let doc = doc(server, &args.tool, Detail::Full).await?;
+    Ok(Answer::structured(json!({ "examples": doc.examples })))
+}
+
+async fn doc(server: &Server, tool: &str, detail: Detail) -> Result<ToolDoc> {
+    let entry = server.runner().find(tool).await?;
+    let key = entry.tool().id.key();
+    let versions = server.runner().index().versions(key);
+    let registered = server.docs().get(key);
+    Ok(document(&entry, &versions, registered.as_deref(), detail))
+}
+
+fn page_answer(page: Page<ToolSummary>) -> Answer {
+    let tools: Vec<Value> = page.items.iter().map(brief).collect();
+    let mut answer = json!({ "tools": tools });
+    if let Some(next) = page.next {
+        answer["next"] = json!(next);
+    }
+    Answer::structured(answer)
+}
+
+/// What a model needs to choose, and no more.
+fn brief(tool: &ToolSummary) -> Value {
+    json!({ "id": tool.id, "summary": tool.summary })
+}

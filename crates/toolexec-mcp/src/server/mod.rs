@@ -1,0 +1,89 @@
+//! An MCP server in front of tools.
+//!
+//! One [`Server`] serves any number of clients, over any transports, in revisions 2026-07-28
+//! (stateless) and older ones (with `initialize` and sessions).
+
+mod answer;
+pub mod auth;
+mod builder;
+mod call;
+mod context;
+mod handler;
+pub mod http;
+mod meta;
+mod options;
+mod stdio;
+
+use std::fmt;
+use std::sync::Arc;
+
+use toolexec_core::code::CodeExecutor;
+use toolexec_core::sandbox::Profile;
+use toolexec_core::{ChainLimits, DocStore, Runner};
+
+use meta::MetaTools;
+
+pub use builder::ServerBuilder;
+pub use options::{Mode, ParseModeError};
+
+/// An MCP server in front of the tools of a runner. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Server {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    runner: Runner,
+    docs: Arc<DocStore>,
+    chain_limits: ChainLimits,
+    code: Option<CodeExecutor>,
+    profile: Profile,
+    mode: Mode,
+    meta: MetaTools,
+    instructions: Option<String>,
+}
+
+/// Starts an MCP server in front of what is given: an executor, or a builder already.
+pub fn serve(tools: impl Into<ServerBuilder>) -> ServerBuilder {
+    tools.into()
+}
+
+impl Server {
+    /// Starts a server for the tools of `runner`, with the docs in `docs`.
+    pub fn builder(runner: Runner, docs: Arc<DocStore>) -> ServerBuilder {
+        ServerBuilder::new(runner, docs)
+    }
+
+    fn runner(&self) -> &Runner {
+        &self.shared.runner
+    }
+
+    fn docs(&self) -> &DocStore {
+        &self.shared.docs
+    }
+
+    fn chain_limits(&self) -> &ChainLimits {
+        &self.shared.chain_limits
+    }
+
+    fn code(&self) -> Option<&CodeExecutor> {
+        self.shared.code.as_ref()
+    }
+
+    fn profile(&self) -> Profile {
+        self.shared.profile
+    }
+
+    fn meta(&self) -> &MetaTools {
+        &self.shared.meta
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("mode", &self.shared.mode)
+            .field("runner", &self.shared.runner)
+            .finish_non_exhaustive()
+    }
+}

@@ -18,6 +18,8 @@ use sse_stream::{Sse, SseStream};
 use crate::client::error::CODE_TOO_LARGE;
 use crate::client::transport::adapt::Care;
 
+pub(crate) use crate::tls::install as install_tls;
+
 type HttpError = StreamableHttpError<reqwest::Error>;
 type Headers = HashMap<HeaderName, HeaderValue>;
 
@@ -264,12 +266,6 @@ fn refusal(id: &RequestId, limit: usize) -> Sse {
         data: serde_json::to_string(&message).ok(),
         ..Sse::default()
     }
-}
-
-/// Sets the process's TLS provider, unless the program has chosen one.
-pub(crate) fn install_tls() {
-    // An error means that one is installed already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// Counts the bytes of the event under way.

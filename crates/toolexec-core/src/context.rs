@@ -1,5 +1,6 @@
 //! What travels with a call: deadline, cancellation, events, caller.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub struct CallContext {
     caller: Option<Arc<Caller>>,
     trace: Option<Arc<TraceContext>>,
     budget: Option<Arc<CallBudget>>,
+    extension: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// How many tools may run in a context, steps of chains included. Counted when a call starts,
@@ -30,6 +32,9 @@ pub struct CallBudget {
     used: AtomicU64,
     refused: AtomicU64,
 }
+
+/// The name that stands for a caller who is not known. Nobody who is known has it.
+pub const ANONYMOUS: &str = "anonymous";
 
 /// Who makes a call, as far as policies care.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -155,6 +160,13 @@ impl CallContext {
         self
     }
 
+    /// Sends something along for backends that know its type, in place of what was sent before.
+    #[must_use]
+    pub fn with_extension<T: Any + Send + Sync>(mut self, extension: Arc<T>) -> Self {
+        self.extension = Some(extension);
+        self
+    }
+
     /// Counts one call.
     ///
     /// # Errors
@@ -205,6 +217,11 @@ impl CallContext {
     /// Who calls.
     pub fn caller(&self) -> Option<&Arc<Caller>> {
         self.caller.as_ref()
+    }
+
+    /// What was sent along, where it is of this type.
+    pub fn extension<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.extension.clone()?.downcast().ok()
     }
 
     /// The trace context.

@@ -6,6 +6,7 @@
 //! - [`tool`], [`id`], [`content`]: what a tool says about itself and what it answers.
 //! - [`index`] and [`tooldoc`]: finding and describing tools.
 //! - [`run`]: resolve, authorize, validate, dispatch, normalize, validate.
+//! - [`policy`]: rules about who may call what.
 //! - [`chain`]: several calls, one feeding the next.
 //! - [`code`]: programs that call tools; [`sandbox`]: where they run; [`gateway`]: what they reach.
 //! - [`backend`]: where a tool runs, and [`backend::local`] for Rust functions.
@@ -20,6 +21,8 @@ pub mod event;
 pub mod gateway;
 pub mod id;
 pub mod index;
+pub mod pattern;
+pub mod policy;
 pub mod run;
 pub mod sandbox;
 pub mod schema;

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 
 use super::Gateway;
 use crate::chain::{Chain, ChainLimits, ChainOutcome};
-use crate::context::CallContext;
+use crate::context::{CallContext, Caller};
 use crate::error::Result;
 use crate::index::{Hit, Index, NamespaceInfo, SearchQuery};
 use crate::run::{Request, RunResult, Runner};
@@ -93,5 +93,15 @@ impl Gateway for Direct {
             Ok(self.index().namespaces())
         }
         .boxed()
+    }
+
+    fn seen_by(&self, caller: Option<&Arc<Caller>>) -> Option<Arc<dyn Gateway>> {
+        if !self.runner.hides_tools() {
+            return None;
+        }
+        Some(Arc::new(Self {
+            runner: self.runner.seen_by(caller),
+            docs: self.docs.clone(),
+        }))
     }
 }

@@ -2,12 +2,14 @@
 
 mod direct;
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 
 pub use direct::Direct;
 
 use crate::chain::{Chain, ChainLimits, ChainOutcome};
-use crate::context::CallContext;
+use crate::context::{CallContext, Caller};
 use crate::error::Result;
 use crate::index::{Hit, Index, NamespaceInfo};
 use crate::run::{Request, RunResult};
@@ -51,4 +53,10 @@ pub trait Gateway: Send + Sync + 'static {
 
     /// The namespaces.
     fn namespaces(&self) -> BoxFuture<'_, Result<Vec<NamespaceInfo>>>;
+
+    /// The gateway for the programs of this caller, where it does not see what others see.
+    fn seen_by(&self, caller: Option<&Arc<Caller>>) -> Option<Arc<dyn Gateway>> {
+        let _ = caller;
+        None
+    }
 }

@@ -22,7 +22,7 @@ pub use change::{Change, ChangeKind, SyncReport};
 pub use entry::{Binding, Disabled, Entry, Registration, Schemas};
 pub use page::{Cursor, DEFAULT_LIMIT, MAX_LIMIT, Page};
 pub use query::{Field, Hit, ListQuery, Match, SearchQuery, ToolSummary};
-use store::Store;
+use store::{Sight, Store};
 
 /// How many change events a subscriber may be behind before it loses the oldest.
 const CHANGE_BUFFER: usize = 1024;
@@ -34,6 +34,7 @@ const CHANGE_BUFFER: usize = 1024;
 #[derive(Clone)]
 pub struct Index {
     shared: Arc<Shared>,
+    sight: Sight,
 }
 
 struct Shared {
@@ -65,6 +66,17 @@ impl Index {
                 store: RwLock::default(),
                 changes,
             }),
+            sight: None,
+        }
+    }
+
+    /// The same tools for a reader who sees those entries only for which `sees` says so: what it
+    /// finds, lists, searches and counts, and what errors name. Changes are announced in full.
+    #[must_use]
+    pub fn seen_by(&self, sees: impl Fn(&Entry) -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            sight: Some(Arc::new(sees)),
         }
     }
 
@@ -120,9 +132,8 @@ impl Index {
     /// [`ErrorKind::NotFound`] with the nearest ids, or the versions there are.
     pub fn resolve(&self, tool: &ToolRef) -> Result<Arc<Entry>> {
         let store = self.read();
-        store
-            .resolve(tool)
-            .ok_or_else(|| store.not_found(tool).at(Stage::Resolve))
+        self.seen(store.resolve(tool))
+            .ok_or_else(|| store.not_found(tool, &self.sight).at(Stage::Resolve))
     }
 
     /// Reads a reference and finds the tool it means. A bare name that no tool without namespace
@@ -133,7 +144,7 @@ impl Index {
     /// name that several namespaces have.
     pub fn find(&self, tool: &str) -> Result<Arc<Entry>> {
         // The common case needs no parsing: the text is a key as it stands.
-        if let Some(entry) = self.read().highest(tool) {
+        if let Some(entry) = self.seen(self.read().highest(tool)) {
             return Ok(entry);
         }
         let parsed: ToolRef = tool.parse().map_err(|error: crate::id::ParseIdError| {
@@ -144,11 +155,12 @@ impl Index {
                 .with_hint("write it as namespace:name, such as math:add")
         })?;
         let store = self.read();
-        if let Some(entry) = store.resolve(&parsed) {
+        if let Some(entry) = self.seen(store.resolve(&parsed)) {
             return Ok(entry);
         }
         if parsed.key().namespace().is_empty() {
-            let same_name = store.keys_named(parsed.key().name());
+            let mut same_name = store.keys_named(parsed.key().name());
+            same_name.retain(|key| store.is_seen(key, &self.sight));
             match &same_name[..] {
                 [] => {}
                 [only] => {
@@ -159,19 +171,22 @@ impl Index {
                 several => return Err(ambiguous(&parsed, several)),
             }
         }
-        Err(store.not_found(&parsed).at(Stage::Resolve))
+        Err(store.not_found(&parsed, &self.sight).at(Stage::Resolve))
     }
 
     /// The entry of exactly this id.
     pub fn get(&self, id: &ToolId) -> Option<Arc<Entry>> {
-        self.read()
-            .resolve(&ToolRef::from(id))
+        self.seen(self.read().resolve(&ToolRef::from(id)))
             .filter(|entry| entry.tool().id == *id)
     }
 
     /// All versions of a tool, lowest first.
     pub fn versions(&self, key: &ToolKey) -> Vec<Arc<Entry>> {
-        self.read().versions(key).to_vec()
+        let mut versions = self.read().versions(key).to_vec();
+        if let Some(sees) = &self.sight {
+            versions.retain(|entry| sees(entry));
+        }
+        versions
     }
 
     /// Finds tools by what they say about themselves, best first. Of a tool the highest version is
@@ -180,7 +195,7 @@ impl Index {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for a limit of 0 or a cursor of another query.
     pub fn search(&self, query: &SearchQuery) -> Result<Page<Hit>> {
-        self.read().search(query)
+        self.read().search(query, &self.sight)
     }
 
     /// Lists tools by id. Of a tool the highest version is listed.
@@ -188,12 +203,17 @@ impl Index {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for a limit of 0 or a cursor of another query.
     pub fn list(&self, query: &ListQuery) -> Result<Page<ToolSummary>> {
-        self.read().list(query)
+        self.read().list(query, &self.sight)
     }
 
     /// How many tools there are; versions of a tool count once.
     pub fn len(&self) -> usize {
-        self.read().len()
+        let store = self.read();
+        if self.sight.is_none() {
+            return store.len();
+        }
+        let seen = |key: &&ToolKey| store.is_seen(key, &self.sight);
+        store.keys().filter(seen).count()
     }
 
     /// Whether there are no tools.
@@ -204,7 +224,9 @@ impl Index {
     /// The namespaces, by name.
     pub fn namespaces(&self) -> Vec<NamespaceInfo> {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        for key in self.read().keys() {
+        let store = self.read();
+        let seen = |key: &&ToolKey| store.is_seen(key, &self.sight);
+        for key in store.keys().filter(seen) {
             *counts.entry(key.namespace().to_owned()).or_default() += 1;
         }
         counts
@@ -216,7 +238,10 @@ impl Index {
     /// The tools that cannot be used because a schema of theirs is broken, by id. Compiles every
     /// schema that was not used yet.
     pub fn disabled(&self) -> Vec<(ToolId, BackendRef, Disabled)> {
-        let entries = self.read().entries();
+        let mut entries = self.read().entries();
+        if let Some(sees) = &self.sight {
+            entries.retain(|entry| sees(entry));
+        }
         let mut found = Vec::new();
         for binding in entries.iter().flat_map(|entry| entry.bindings()) {
             if let Err(disabled) = binding.schemas() {
@@ -231,6 +256,11 @@ impl Index {
     /// the oldest and is told so; it then lists anew.
     pub fn subscribe(&self) -> broadcast::Receiver<Change> {
         self.shared.changes.subscribe()
+    }
+
+    fn seen(&self, entry: Option<Arc<Entry>>) -> Option<Arc<Entry>> {
+        let sees = |entry: &Arc<Entry>| self.sight.as_ref().is_none_or(|sees| sees(entry));
+        entry.filter(sees)
     }
 
     fn announce(&self, changes: impl IntoIterator<Item = Change>) {

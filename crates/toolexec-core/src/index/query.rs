@@ -127,6 +127,7 @@ impl SearchQuery {
         Filter {
             namespace: self.namespace.as_deref(),
             tags: &self.tags,
+            sight: None,
         }
     }
 
@@ -156,6 +157,7 @@ impl ListQuery {
         Filter {
             namespace: self.namespace.as_deref(),
             tags: &self.tags,
+            sight: None,
         }
     }
 

@@ -10,10 +10,13 @@ use super::entry::{Binding, Entry, Registration};
 use super::nearest::nearest;
 use super::page::{Page, Position, page_limit};
 use super::query::{Hit, ListQuery, SearchQuery, ToolSummary};
-use super::search::{Found, SearchEngine};
+use super::search::{Filter, Found, SearchEngine};
 use crate::backend::BackendRef;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ToolId, ToolKey, ToolRef, VersionChoice};
+
+/// Which entries a reader of the index sees; all when absent.
+pub(super) type Sight = Option<Arc<dyn Fn(&Entry) -> bool + Send + Sync>>;
 
 /// The tools of an index. Not synchronized.
 #[derive(Debug, Default)]
@@ -162,7 +165,13 @@ impl Store {
         self.order.len()
     }
 
-    pub(super) fn search(&self, query: &SearchQuery) -> Result<Page<Hit>> {
+    /// Whether the highest version of a tool is seen.
+    pub(super) fn is_seen(&self, key: &ToolKey, sight: &Sight) -> bool {
+        let Some(sees) = sight else { return true };
+        self.highest(key.as_str()).is_some_and(|entry| sees(&entry))
+    }
+
+    pub(super) fn search(&self, query: &SearchQuery, sight: &Sight) -> Result<Page<Hit>> {
         let binding = query.binding();
         let after = query
             .cursor
@@ -170,9 +179,14 @@ impl Store {
             .map(|cursor| binding.position(cursor))
             .transpose()?;
         let limit = page_limit(query.limit)?;
+        let sees = |key: &ToolKey| self.is_seen(key, sight);
+        let filter = Filter {
+            sight: sight.as_ref().map(|_| &sees as &dyn Fn(&ToolKey) -> bool),
+            ..query.filter()
+        };
         let found = self
             .engine
-            .search(&query.text, query.filter(), after.as_ref(), limit);
+            .search(&query.text, filter, after.as_ref(), limit);
         let next = next(&found).map(|last| binding.cursor(&last));
         let hits = found.items.into_iter().filter_map(|item| {
             let tool = ToolSummary::of(self.highest(item.key.as_str())?.tool());
@@ -188,7 +202,7 @@ impl Store {
         })
     }
 
-    pub(super) fn list(&self, query: &ListQuery) -> Result<Page<ToolSummary>> {
+    pub(super) fn list(&self, query: &ListQuery, sight: &Sight) -> Result<Page<ToolSummary>> {
         let binding = query.binding();
         let after = query
             .cursor
@@ -196,9 +210,12 @@ impl Store {
             .map(|cursor| binding.position(cursor))
             .transpose()?;
         let limit = page_limit(query.limit)?;
-        let found = self
-            .engine
-            .search("", query.filter(), after.as_ref(), limit);
+        let sees = |key: &ToolKey| self.is_seen(key, sight);
+        let filter = Filter {
+            sight: sight.as_ref().map(|_| &sees as &dyn Fn(&ToolKey) -> bool),
+            ..query.filter()
+        };
+        let found = self.engine.search("", filter, after.as_ref(), limit);
         let next = next(&found).map(|last| binding.cursor(&last));
         let tools = found
             .items
@@ -211,9 +228,9 @@ impl Store {
     }
 
     /// The error for a tool that is not there: names what is near.
-    pub(super) fn not_found(&self, wanted: &ToolRef) -> Error {
+    pub(super) fn not_found(&self, wanted: &ToolRef, sight: &Sight) -> Error {
         let versions = self.versions(wanted.key());
-        if !versions.is_empty() {
+        if !versions.is_empty() && self.is_seen(wanted.key(), sight) {
             let known: Vec<String> = versions
                 .iter()
                 .map(|entry| {
@@ -233,7 +250,8 @@ impl Store {
         }
         let error =
             Error::new(ErrorKind::NotFound, format!("there is no tool {wanted}")).for_tool(wanted);
-        let near = nearest(&wanted.to_string(), &self.order);
+        let seen = self.order.iter().filter(|key| self.is_seen(key, sight));
+        let near = nearest(&wanted.to_string(), seen);
         if near.is_empty() {
             return error.with_hint("search for it by what it does");
         }

@@ -13,6 +13,18 @@ use crate::tool::{Args, Tool};
 pub trait Policy: Send + Sync + 'static {
     /// Decides about one call.
     fn authorize(&self, request: &PolicyRequest<'_>) -> Decision;
+
+    /// Whether some call of this tool by this caller would be allowed, whatever its arguments. A
+    /// tool that a caller can never call is not shown to it.
+    fn may_ever_call(&self, caller: Option<&Caller>, tool: &Tool, backend: &BackendRef) -> bool {
+        let _ = (caller, tool, backend);
+        true
+    }
+
+    /// Whether [`may_ever_call`](Self::may_ever_call) can say no.
+    fn hides_tools(&self) -> bool {
+        false
+    }
 }
 
 /// What a policy may look at. The arguments are not validated yet.

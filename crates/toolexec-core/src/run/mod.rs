@@ -20,7 +20,8 @@ mod validate;
 
 use std::sync::Arc;
 
-use crate::error::{ErrorKind, Result, Stage};
+use crate::context::Caller;
+use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::index::{Entry, Index};
 
 pub use authorize::{AllowAll, Decision, Policy, PolicyRequest};
@@ -36,6 +37,8 @@ pub use stream::RunStream;
 #[derive(Clone)]
 pub struct Runner {
     shared: Arc<Shared>,
+    // What one caller may see of the index; all of it when absent.
+    view: Option<Index>,
 }
 
 struct Shared {
@@ -60,6 +63,7 @@ impl Runner {
                 policy,
                 loader: None,
             }),
+            view: None,
         }
     }
 
@@ -80,6 +84,27 @@ impl Runner {
                 policy,
                 loader: Some(loader),
             }),
+            view: None,
+        }
+    }
+
+    /// The same runner as this caller may see it: [`index`](Self::index) and [`find`](Self::find)
+    /// leave out the tools that the policy never lets it call. Who calls is still what the
+    /// context of a call says.
+    #[must_use]
+    pub fn seen_by(&self, caller: Option<&Arc<Caller>>) -> Self {
+        let policy = self.shared.policy.clone();
+        let view = policy.hides_tools().then(|| {
+            let caller = caller.cloned();
+            self.shared.index.seen_by(move |entry| {
+                entry.bindings().iter().any(|binding| {
+                    policy.may_ever_call(caller.as_deref(), binding.tool(), binding.backend_ref())
+                })
+            })
+        });
+        Self {
+            shared: self.shared.clone(),
+            view,
         }
     }
 
@@ -101,7 +126,10 @@ impl Runner {
     /// # Cancel safety
     /// What was loaded stays.
     pub async fn find(&self, tool: &str) -> Result<Arc<Entry>> {
-        let index = &self.shared.index;
+        self.find_in(self.index(), tool).await
+    }
+
+    async fn find_in(&self, index: &Index, tool: &str) -> Result<Arc<Entry>> {
         match (index.find(tool), &self.shared.loader) {
             (Err(error), Some(loader)) if error.kind() == ErrorKind::NotFound => {
                 loader
@@ -114,9 +142,27 @@ impl Runner {
         }
     }
 
+    /// A tool that is to be called. One that its caller may not see is found, so that the policy
+    /// says which rule denies it; an unknown one is an error that names none of those.
+    async fn find_to_call(&self, request: &Request) -> Result<Arc<Entry>> {
+        let found = self.find_in(&self.shared.index, request.tool()).await;
+        let names_others =
+            |error: &Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Ambiguous);
+        if found.as_ref().err().is_some_and(names_others) && self.hides_tools() {
+            let view = self.seen_by(request.cx.caller());
+            return view.index().find(request.tool());
+        }
+        found
+    }
+
+    /// Whether callers may see different tools.
+    pub(crate) fn hides_tools(&self) -> bool {
+        self.shared.policy.hides_tools()
+    }
+
     /// The index it runs tools of.
     pub fn index(&self) -> &Index {
-        &self.shared.index
+        self.view.as_ref().unwrap_or(&self.shared.index)
     }
 
     /// Its settings.
@@ -136,7 +182,7 @@ impl Runner {
         let shared = &*self.shared;
         let settings = &shared.settings;
         let started = std::time::Instant::now();
-        let entry = dispatch::within(&request.cx, self.find(request.tool())).await?;
+        let entry = dispatch::within(&request.cx, self.find_to_call(&request)).await?;
         request
             .cx
             .spend_call()

@@ -10,6 +10,7 @@ mod chain;
 mod code;
 mod fixture;
 mod index;
+mod policy;
 mod run;
 mod search;
 mod search_properties;

@@ -51,12 +51,14 @@ pub(crate) struct SearchEngine {
 }
 
 /// Which tools a search is about.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Filter<'a> {
     /// Only tools of this namespace.
     pub(crate) namespace: Option<&'a str>,
     /// Only tools that have all these tags.
     pub(crate) tags: &'a [String],
+    /// Only tools that the caller may see; all when absent.
+    pub(crate) sight: Option<&'a dyn Fn(&ToolKey) -> bool>,
 }
 
 /// What a search found: at most as many as were asked for.

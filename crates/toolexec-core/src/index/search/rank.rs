@@ -135,6 +135,7 @@ impl Filter<'_> {
         self.namespace
             .is_none_or(|namespace| namespace == document.key.namespace())
             && self.tags.iter().all(|tag| document.tags.contains(tag))
+            && self.sight.is_none_or(|sees| sees(&document.key))
     }
 }
 

@@ -214,6 +214,19 @@ mod tests {
     }
 
     #[test]
+    fn a_double_keeps_its_last_bit() {
+        let text = "[94.52706955539223,23.308445025757262,5e-324,1.7976931348623157e308]";
+        let read: [f64; 4] = decode(text.as_bytes()).unwrap();
+        let exact = [
+            94.527_069_555_392_23,
+            23.308_445_025_757_262,
+            f64::from_bits(1),
+            f64::MAX,
+        ];
+        assert_eq!(read.map(f64::to_bits), exact.map(f64::to_bits));
+    }
+
+    #[test]
     fn messages_read_as_documented() {
         let call = ToHost::Call {
             id: 7,

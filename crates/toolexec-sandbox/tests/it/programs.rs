@@ -76,6 +76,25 @@ async fn inputs_are_variables() {
 }
 
 #[tokio::test]
+async fn doubles_keep_their_last_bit() {
+    // Read with less care, the last bit of each is another one.
+    let numbers = json!([94.527_069_555_392_23, 23.308_445_025_757_262]);
+    for (way, language, executor, _) in each() {
+        let source = text(
+            language,
+            "const echoed = await tools.test.echo({numbers});
+             return [echoed.numbers, [94.52706955539223, 23.308445025757262]]",
+            "echoed = tools.test.echo(numbers=numbers)\n\
+             return [echoed['numbers'], [94.52706955539223, 23.308445025757262]]",
+        );
+        let submission = Submission::new(language, source).input("numbers", numbers.clone());
+        let outcome = run(&executor, submission).await;
+        let expected = json!([numbers.clone(), numbers.clone()]);
+        assert_eq!(outcome.value, expected, "{way:?} {language:?}");
+    }
+}
+
+#[tokio::test]
 async fn variables_stay_in_a_session() {
     for (way, language, executor, _) in each() {
         let cx = CallContext::new();

@@ -10,6 +10,7 @@ use toolexec::core::types::TypeLanguage;
 use toolexec::mcp::server::Mode;
 
 use crate::code_args::{CodeArgs, ReplArgs};
+use crate::install_args::InstallArgs;
 use crate::printer::Format;
 
 /// Find, check, run, chain and stream tools: local functions, HTTP APIs, programs and MCP servers.
@@ -83,6 +84,8 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Take over MCP servers of other programs, or an OpenAPI document.
     Import(ImportArgs),
+    /// Tell a client of MCP servers (Claude, VS Code, Cursor, Codex, …) about toolexec.
+    Install(InstallArgs),
     /// Show everything at once on built-in tools; needs no network and no configuration.
     Quickstart,
     /// Print a completion script for a shell.

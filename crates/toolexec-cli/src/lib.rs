@@ -11,6 +11,7 @@ mod commands;
 mod demo;
 mod diagnostics;
 mod exit;
+mod install_args;
 mod live;
 mod printer;
 mod session;
@@ -49,6 +50,7 @@ fn dispatch(cli: Cli, printer: &mut Printer) -> Result<Exit, Failure> {
     match cli.command {
         Command::Init(args) => return commands::init::run(&args, printer),
         Command::Import(args) => return commands::import::run(&args, &cli.global, printer),
+        Command::Install(args) => return commands::install::run(&args, &cli.global, printer),
         Command::Completions { shell } => return commands::completions::run(shell, printer),
         Command::Schema => return commands::schema::run(printer),
         _ => {}

@@ -9,6 +9,7 @@ mod code;
 mod find;
 mod guide;
 mod import;
+mod install;
 mod program;
 mod real;
 mod run;

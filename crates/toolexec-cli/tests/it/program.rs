@@ -78,6 +78,7 @@ impl Place {
         let text = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes).into_owned();
             text.replace(&*self.dir.path().to_string_lossy(), "[DIR]")
+                .replace(env!("CARGO_BIN_EXE_toolexec"), "[TOOLEXEC]")
         };
         let code = output
             .status

@@ -1,20 +1,18 @@
 //! `toolexec import`: sections for `toolexec.toml` from the files of other programs.
 
-mod jsonc;
 mod openapi;
 mod servers;
 
-use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use toml_edit::{DocumentMut, Item, Table};
 use toolexec::config::{self, Config};
 
 use crate::args::{Global, ImportArgs};
 use crate::arguments::read_file;
+use crate::commands::file;
+use crate::commands::jsonc;
 use crate::diagnostics::Failure;
 use crate::exit::Exit;
 use crate::printer::{Format, Printer, Tone};
@@ -56,7 +54,7 @@ pub(crate) fn run(
     let new = merged(&target, &old, &import, args.force)?;
     check(&target, &new)?;
     if !args.dry_run {
-        write(&target, &new)?;
+        file::replace(&target, &new)?;
     }
     report(args, &target, &import, printer)?;
     Ok(Exit::Ok)
@@ -64,7 +62,7 @@ pub(crate) fn run(
 
 fn read(args: &ImportArgs, target: &Path) -> Result<Import, Failure> {
     let text = read_file(&args.file)?;
-    let value = serde_json::from_str::<Value>(&jsonc::to_json(&text)).ok();
+    let value = jsonc::parse(&text).ok();
     if let Some(servers) = value.as_ref().and_then(servers::find) {
         if args.name.is_some() {
             return Err(Failure::usage("--name is for OpenAPI documents"));
@@ -127,32 +125,6 @@ fn check(target: &Path, text: &str) -> Result<(), Failure> {
     let any = |_: &str| Some("x".to_owned());
     Config::parse(target, text, &any)?;
     Ok(())
-}
-
-/// Writes a new file beside the old one and puts it in its place, so that a full disk or a crash
-/// leaves the old one.
-fn write(target: &Path, text: &str) -> Result<(), Failure> {
-    let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
-    let failed = |error| Failure::usage(format!("{} cannot be written: {error}", target.display()));
-    let mut name = target.as_os_str().to_owned();
-    name.push(".new");
-    let beside = PathBuf::from(name);
-    let permissions = fs::metadata(&target).map(|metadata| metadata.permissions());
-    let result = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        // It may hold secrets of the imported file.
-        .mode(0o600)
-        .open(&beside)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .and_then(|()| permissions.map_or(Ok(()), |same| fs::set_permissions(&beside, same)))
-        .and_then(|()| fs::rename(&beside, &target));
-    result.map_err(|error| {
-        // Best effort: the error below is what matters.
-        let _ = fs::remove_file(&beside);
-        failed(error)
-    })
 }
 
 fn report(

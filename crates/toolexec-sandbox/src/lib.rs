@@ -11,7 +11,13 @@
 
 #[cfg(feature = "host")]
 pub mod host;
+#[cfg(feature = "host")]
+mod piped;
+#[cfg(feature = "host")]
+mod pool;
 mod registry;
+#[cfg(feature = "host")]
+mod usage;
 #[cfg(feature = "wasm")]
 pub mod wasm;
 

@@ -6,19 +6,19 @@
 //! that a program does not wait for one.
 
 mod child;
-mod pool;
-mod usage;
 
 use std::fmt;
 use std::path::PathBuf;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use toolexec_core::Result;
 use toolexec_core::sandbox::{Description, Isolation, Language, Sandbox, Session, SessionSpec};
-use toolexec_core::{Error, ErrorKind, Result};
+use toolexec_process::Command;
 
+use crate::piped::Piped;
+use crate::pool::{Launch, Pool, Size};
 use child::{ChildGuest, enforcement};
-use pool::Pool;
 
 /// How many guests are started ahead, unless it is said otherwise.
 const WARM: usize = 2;
@@ -26,7 +26,7 @@ const WARM: usize = 2;
 /// The guest as a child process, without isolation. Cheap to clone.
 #[derive(Clone)]
 pub struct HostSandbox {
-    pool: Pool,
+    pool: Pool<Launcher>,
 }
 
 impl HostSandbox {
@@ -37,8 +37,9 @@ impl HostSandbox {
 
     /// The same, with `warm` guests started ahead. None, with 0.
     pub fn with_warm(program: impl Into<PathBuf>, warm: usize) -> Self {
+        let program = program.into();
         Self {
-            pool: Pool::new(program.into(), warm),
+            pool: Pool::new(Launcher { program }, Size::warm(warm)),
         }
     }
 
@@ -50,7 +51,7 @@ impl HostSandbox {
     /// # Cancel safety
     /// Safe: what was started stays.
     pub async fn warm_up(&self) -> Result<()> {
-        self.pool.fill().await
+        self.pool.fill(&()).await
     }
 }
 
@@ -75,12 +76,12 @@ impl Sandbox for HostSandbox {
 
     fn probe(&self) -> BoxFuture<'_, Result<()>> {
         // A guest that said hello is in the pool, or was given out; the first probe starts one.
-        async move { self.pool.probe().await }.boxed()
+        async move { self.pool.probe(&()).await }.boxed()
     }
 
     fn start(&self, spec: SessionSpec) -> BoxFuture<'_, Result<Session>> {
         async move {
-            let guest = self.pool.take().await?;
+            let guest = self.pool.take(&()).await?;
             Ok(Session::new(ChildGuest::new(
                 guest,
                 self.pool.clone(),
@@ -97,6 +98,20 @@ impl fmt::Debug for HostSandbox {
     }
 }
 
-fn unavailable(message: &str) -> Error {
-    Error::new(ErrorKind::SandboxUnavailable, message)
+/// Starts the guest program as it is.
+struct Launcher {
+    program: PathBuf,
+}
+
+impl Launch for Launcher {
+    type Kind = ();
+    type Guest = Piped;
+
+    async fn launch(&self, (): &()) -> Result<Piped> {
+        Piped::start(Command::new(self.program.to_string_lossy())).await
+    }
+
+    fn is_alive(guest: &mut Piped) -> bool {
+        guest.ended().is_none()
+    }
 }

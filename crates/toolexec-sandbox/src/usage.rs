@@ -6,19 +6,19 @@ use toolexec_core::sandbox::{GuestMeasure, Limits};
 
 /// What a process uses now.
 #[cfg(target_os = "linux")]
-pub(super) fn measure(pid: u32) -> GuestMeasure {
+pub(crate) fn measure(pid: u32) -> GuestMeasure {
     read(pid).unwrap_or_default()
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn measure(_pid: u32) -> GuestMeasure {
+pub(crate) fn measure(_pid: u32) -> GuestMeasure {
     GuestMeasure::default()
 }
 
 /// Caps what a process may have from here on. What it has already is its engine, which is not
 /// counted.
 #[cfg(target_os = "linux")]
-pub(super) fn cap(pid: u32, limits: &Limits) {
+pub(crate) fn cap(pid: u32, limits: &Limits) {
     use rustix::process::{Pid, Resource, Rlimit, prlimit};
     let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
         return;
@@ -42,7 +42,7 @@ pub(super) fn cap(pid: u32, limits: &Limits) {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn cap(_pid: u32, _limits: &Limits) {}
+pub(crate) fn cap(_pid: u32, _limits: &Limits) {}
 
 #[cfg(target_os = "linux")]
 fn read(pid: u32) -> Option<GuestMeasure> {

@@ -22,6 +22,7 @@ use crate::client::config::{ServerConfig, Transport};
 use crate::client::convert;
 use crate::client::error;
 use crate::client::hub::Slot;
+use crate::interaction::{self, Question};
 
 /// How often a tool may answer that it needs more input.
 const MAX_ROUNDS: usize = 10;
@@ -105,7 +106,7 @@ async fn rounds(
         if result.get("resultType").and_then(Value::as_str) != Some("input_required") {
             return Ok(result);
         }
-        let (answers, state) = answer_questions(connection, &result).await?;
+        let (answers, state) = answer_questions(connection, &result, cx).await?;
         params = params.with_input_responses(answers);
         params.request_state = state;
     }
@@ -121,27 +122,40 @@ async fn rounds(
 async fn answer_questions(
     connection: &Connection,
     result: &Value,
+    cx: &CallContext,
 ) -> Result<(BTreeMap<String, Value>, Option<String>)> {
-    let mut answers = BTreeMap::new();
-    let questions = result.get("inputRequests").and_then(Value::as_object);
-    for (key, question) in questions.into_iter().flatten() {
-        let method = question.get("method").and_then(Value::as_str);
-        let method = method.unwrap_or("nothing known");
-        let params = question.get("params").cloned().unwrap_or(json!({}));
-        let answer = connection.handler.ask(method, params).await;
-        let answer = answer.map_err(|reason| {
-            Error::new(
-                ErrorKind::Unsupported,
-                format!(
-                    "the tool of MCP server {} asks for input: {reason}",
-                    connection.server.name
-                ),
-            )
-            .on_backend(&connection.server)
-        })?;
-        answers.insert(key.clone(), answer);
-    }
+    let asked = result.get("inputRequests").and_then(Value::as_object);
+    let questions: Vec<Question> = asked
+        .into_iter()
+        .flatten()
+        .map(|(key, question)| {
+            let method = question.get("method").and_then(Value::as_str);
+            Question {
+                key: key.clone(),
+                method: method.unwrap_or("nothing known").to_owned(),
+                params: question.get("params").cloned().unwrap_or(json!({})),
+            }
+        })
+        .collect();
+    let keys: Vec<String> = questions.iter().map(|one| one.key.clone()).collect();
+    let answers = if questions.is_empty() {
+        Ok(Vec::new())
+    } else {
+        let of_call = interaction::of_call(cx);
+        connection.handler.ask_all(of_call, questions).await
+    };
+    let answers = answers.map_err(|reason| {
+        Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "the tool of MCP server {} asks for input: {reason}",
+                connection.server.name
+            ),
+        )
+        .on_backend(&connection.server)
+    })?;
     let state = result.get("requestState").and_then(Value::as_str);
+    let answers = keys.into_iter().zip(answers).collect();
     Ok((answers, state.map(str::to_owned)))
 }
 
@@ -159,6 +173,8 @@ async fn request(
     });
     let mut options = PeerRequestOptions::no_options();
     options.meta = convert::call_meta(cx, connection.is_stateless());
+    let of_call = interaction::of_call(cx);
+    let _asker = of_call.map(|asker| connection.hub.answered_by(asker));
     let request = ClientRequest::CallToolRequest(request);
     let sent = connection
         .peer

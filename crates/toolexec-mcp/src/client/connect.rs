@@ -245,7 +245,7 @@ impl Plan {
         T: RmcpTransport<RoleClient> + Send + 'static,
     {
         let tap = Tap::new(transport, hub.clone(), closed);
-        serve_client_with_lifecycle(self.handler(), tap, lifecycle(protocol))
+        serve_client_with_lifecycle(self.handler(hub), tap, lifecycle(protocol))
             .await
             .map_err(Box::new)
     }
@@ -267,7 +267,7 @@ impl Plan {
             subscribe(&peer, &info, &hub);
         }
         let server = self.server.clone();
-        let connection = Connection::new(server, hub, self.handler(), info, &watched);
+        let connection = Connection::new(server, hub.clone(), self.handler(&hub), info, &watched);
         Connected {
             connection: Arc::new(connection),
             watched,
@@ -301,10 +301,11 @@ impl Plan {
         Arc::new(Hub::new(name, self.tools_changed.clone()))
     }
 
-    fn handler(&self) -> Handler {
+    fn handler(&self, hub: &Arc<Hub>) -> Handler {
         Handler {
             server: self.server.clone(),
             interaction: self.config.interaction.clone(),
+            hub: hub.clone(),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Between the types of the core and those of rmcp: the only file that knows both well.
 
 use rmcp::model::{
-    CallToolRequestParams, LoggingLevel, LoggingMessageNotificationParam,
-    ProgressNotificationParam, RequestMetaObject, ServerResult,
+    CallToolRequestParams, ClientCapabilities, ElicitationCapability, LoggingLevel,
+    LoggingMessageNotificationParam, ProgressNotificationParam, RequestMetaObject,
+    RootsCapabilities, SamplingCapability, ServerResult,
 };
 use serde_json::{Map, Value, json};
 use toolexec_core::backend::RawContent;
@@ -12,6 +13,7 @@ use toolexec_core::{
 };
 
 use crate::client::transport::adapt::RAW;
+use crate::interaction::{self, ELICIT, Interaction, ROOTS, SAMPLE};
 
 /// A call as rmcp sends it.
 pub(crate) fn call_params(call: &BackendCall) -> CallToolRequestParams {
@@ -33,7 +35,26 @@ pub(crate) fn call_meta(cx: &CallContext, is_stateless: bool) -> Option<RequestM
         let meta = meta.get_or_insert_with(RequestMetaObject::new);
         meta.set_log_level(LoggingLevel::Info);
     }
+    if is_stateless && let Some(asker) = interaction::of_call(cx) {
+        let meta = meta.get_or_insert_with(RequestMetaObject::new);
+        meta.set_client_capabilities(capabilities(&*asker));
+    }
     meta
+}
+
+/// What we tell a server that it may ask for.
+pub(crate) fn capabilities(interaction: &dyn Interaction) -> ClientCapabilities {
+    let mut capabilities = ClientCapabilities::default();
+    if interaction.supports(ELICIT) {
+        capabilities.elicitation = Some(ElicitationCapability::default());
+    }
+    if interaction.supports(SAMPLE) {
+        capabilities.sampling = Some(SamplingCapability::default());
+    }
+    if interaction.supports(ROOTS) {
+        capabilities.roots = Some(RootsCapabilities::default());
+    }
+    capabilities
 }
 
 /// A result of rmcp's as the JSON it came from.

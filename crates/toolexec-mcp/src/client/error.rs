@@ -205,7 +205,9 @@ fn unauthorized(name: &str) -> Error {
         format!("MCP server {name} wants authorization (HTTP 401)"),
     )
     .with_hint("set a bearer token or an Authorization header for this server")
-    .with_hint("or log in with OAuth, if the server offers it")
+    .with_hint(format!(
+        "or log in with OAuth, if the server offers it: `toolexec login {name}`"
+    ))
 }
 
 fn auth_hint(error: &AuthError) -> &'static str {

@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use rmcp::ClientHandler;
 use rmcp::model::{
-    ClientCapabilities, ClientConfig, ConstString, CreateMessageRequestMethod,
-    CreateMessageRequestParams, CreateMessageResult, ElicitRequestParams, ElicitResult,
-    ElicitationCapability, ElicitationCreateRequestMethod, ErrorData, Implementation,
-    ListRootsRequestMethod, ListRootsResult, ProtocolVersion, RootsCapabilities,
-    SamplingCapability,
+    ClientConfig, ConstString, CreateMessageRequestMethod, CreateMessageRequestParams,
+    CreateMessageResult, ElicitRequestParams, ElicitResult, ElicitationCreateRequestMethod,
+    ErrorData, Implementation, ListRootsRequestMethod, ListRootsResult, ProtocolVersion,
 };
 use rmcp::service::{RequestContext, RoleClient};
 use serde::Serialize;
@@ -16,13 +14,16 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use toolexec_core::BackendRef;
 
-use crate::interaction::{ELICIT, Interaction, ROOTS, SAMPLE};
+use crate::client::convert;
+use crate::client::hub::Hub;
+use crate::interaction::{ELICIT, Interaction, Question, ROOTS, SAMPLE};
 
 /// Answers what servers ask, through the [`Interaction`] if there is one.
 #[derive(Debug, Clone)]
 pub(crate) struct Handler {
     pub(crate) server: BackendRef,
     pub(crate) interaction: Option<Arc<dyn Interaction>>,
+    pub(crate) hub: Arc<Hub>,
 }
 
 impl Handler {
@@ -32,14 +33,31 @@ impl Handler {
             .is_some_and(|interaction| interaction.supports(method))
     }
 
-    /// Asks the [`Interaction`]; a question that nobody answers is refused.
-    pub(crate) async fn ask(&self, method: &str, params: Value) -> Result<Value, String> {
-        match &self.interaction {
-            Some(interaction) if interaction.supports(method) => {
-                interaction.ask(&self.server, method, params).await
-            }
+    /// Asks who made the only call there is, else the [`Interaction`]; a question that nobody
+    /// answers is refused.
+    async fn ask(&self, method: &str, params: Value) -> Result<Value, String> {
+        let asker = self.hub.sole_asker().or_else(|| self.interaction.clone());
+        match asker {
+            Some(asker) if asker.supports(method) => asker.ask(&self.server, method, params).await,
             _ => Err(format!("{method} is not supported here")),
         }
+    }
+
+    /// Asks several questions at once: `of_call` where there is one, else the [`Interaction`].
+    pub(crate) async fn ask_all(
+        &self,
+        of_call: Option<Arc<dyn Interaction>>,
+        questions: Vec<Question>,
+    ) -> Result<Vec<Value>, String> {
+        let asker = of_call.or_else(|| self.interaction.clone());
+        let refused = |method: &str| Err(format!("{method} is not supported here"));
+        let Some(asker) = asker else {
+            return refused(questions.first().map_or("input", |one| &one.method));
+        };
+        if let Some(one) = questions.iter().find(|one| !asker.supports(&one.method)) {
+            return refused(&one.method);
+        }
+        asker.ask_all(&self.server, questions).await
     }
 
     async fn answer<T: DeserializeOwned, M: ConstString>(
@@ -63,16 +81,8 @@ impl Handler {
 
 impl ClientHandler for Handler {
     fn get_info(&self) -> ClientConfig {
-        let mut capabilities = ClientCapabilities::default();
-        if self.supports(ELICIT) {
-            capabilities.elicitation = Some(ElicitationCapability::default());
-        }
-        if self.supports(SAMPLE) {
-            capabilities.sampling = Some(SamplingCapability::default());
-        }
-        if self.supports(ROOTS) {
-            capabilities.roots = Some(RootsCapabilities::default());
-        }
+        let interaction = self.interaction.as_deref();
+        let capabilities = interaction.map(convert::capabilities).unwrap_or_default();
         let us = Implementation::new("toolexec", env!("CARGO_PKG_VERSION"));
         // Asked for by `initialize`, which the newest revision does not have.
         ClientConfig::new(capabilities, us)

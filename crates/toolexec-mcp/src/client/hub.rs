@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use toolexec_core::Event;
 
 use crate::client::convert;
+use crate::interaction::Interaction;
 
 /// How many events of one call may wait for its reader.
 const QUEUE: usize = 256;
@@ -37,6 +38,13 @@ struct State {
     pending: HashMap<RequestId, Pending>,
     tokens: HashMap<ProgressToken, Arc<Slot>>,
     notices: VecDeque<String>,
+    askers: Vec<Arc<dyn Interaction>>,
+}
+
+/// Somebody who answers questions while a call runs.
+pub(crate) struct Asker<'a> {
+    hub: &'a Hub,
+    interaction: Arc<dyn Interaction>,
 }
 
 #[derive(Debug)]
@@ -216,6 +224,25 @@ impl Hub {
         }
     }
 
+    /// Says who answers questions, until what it returns is dropped.
+    pub(crate) fn answered_by(&self, interaction: Arc<dyn Interaction>) -> Asker<'_> {
+        self.state().askers.push(interaction.clone());
+        Asker {
+            hub: self,
+            interaction,
+        }
+    }
+
+    /// Who answers a question that names no call: whoever made the calls there are. With several
+    /// callers nobody can tell whom it is for, and none may see another's.
+    pub(crate) fn sole_asker(&self) -> Option<Arc<dyn Interaction>> {
+        let state = self.state();
+        let (first, others) = state.askers.split_first()?;
+        let is_same = |other: &Arc<dyn Interaction>| Arc::ptr_eq(first, other);
+        let is_sole = others.iter().all(is_same) && state.calls() <= state.askers.len();
+        is_sole.then(|| first.clone())
+    }
+
     /// Keeps something a person should know.
     pub(crate) fn notice(&self, text: String) {
         tracing::warn!(server = %self.server, "{text}");
@@ -251,6 +278,19 @@ impl Hub {
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change leaves the maps consistent; a panic elsewhere does not matter.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Asker<'_> {
+    fn drop(&mut self) {
+        let mut state = self.hub.state();
+        let place = state
+            .askers
+            .iter()
+            .position(|asker| Arc::ptr_eq(asker, &self.interaction));
+        if let Some(place) = place {
+            state.askers.remove(place);
+        }
     }
 }
 

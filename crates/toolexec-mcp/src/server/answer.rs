@@ -2,7 +2,7 @@
 
 use rmcp::model::{CallToolResult, ContentBlock, MetaObject};
 use serde_json::{Map, Value, json};
-use toolexec_core::{Content, Error};
+use toolexec_core::{Content, Error, RunResult};
 
 /// What a call answers, before it is put into the protocol's types.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,6 +28,40 @@ impl Answer {
         Self {
             is_error: true,
             ..Self::structured(json!({ "error": error.guest_report() }))
+        }
+    }
+
+    /// The answer of a tool that the client called by its own name.
+    pub(super) fn of_tool(result: RunResult, has_output_schema: bool) -> Self {
+        let RunResult {
+            value,
+            is_error,
+            content,
+            meta,
+            ..
+        } = result;
+        // What the blocks say already is not said twice; a schema is owed its value.
+        let repeats = match &content[..] {
+            [Content::Text { .. }] => false,
+            [only] => json!(only) == value,
+            _ => false,
+        };
+        let structured = if is_error && !has_output_schema {
+            None
+        } else {
+            (has_output_schema || (value.is_object() && !repeats)).then(|| value.clone())
+        };
+        let content = if content.is_empty() {
+            vec![Content::text(text_of(&value))]
+        } else {
+            content
+        };
+        Self {
+            content,
+            // An error need not fit the schema, and a client would refuse it.
+            structured: structured.filter(|_| !is_error),
+            is_error,
+            meta,
         }
     }
 

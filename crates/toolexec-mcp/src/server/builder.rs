@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use rmcp::model::{Implementation, ServerCapabilities, ServerConfig};
+use tokio::sync::OnceCell;
 use toolexec_core::code::CodeExecutor;
 use toolexec_core::sandbox::{Language, Limits, Profile};
 use toolexec_core::{ChainLimits, DocStore, Runner};
@@ -91,10 +93,28 @@ impl ServerBuilder {
                 code: self.code.filter(|_| !languages.is_empty()),
                 profile: self.profile,
                 mode: self.mode,
-                instructions: self.instructions,
+                info: Arc::new(info(self.mode, self.instructions)),
+                decision: OnceCell::new(),
+                parked: Arc::default(),
             }),
         }
     }
+}
+
+/// What clients read about the server.
+fn info(mode: Mode, instructions: Option<String>) -> ServerConfig {
+    let mut capabilities = ServerCapabilities::builder()
+        .enable_tools()
+        .enable_logging()
+        .build();
+    if let Some(tools) = &mut capabilities.tools {
+        // The list of meta tools never changes.
+        tools.list_changed = (mode != Mode::Meta).then_some(true);
+    }
+    let us = Implementation::new("toolexec", env!("CARGO_PKG_VERSION"));
+    let mut info = ServerConfig::new(capabilities).with_server_info(us);
+    info.instructions = instructions;
+    info
 }
 
 /// The languages that programs may have.

@@ -1,36 +1,219 @@
 //! A call of a tool, from the request to the answer.
 
-use rmcp::model::{CallToolRequestParams, CallToolResponse, ErrorData};
+use std::sync::Arc;
+
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, ErrorData, InputRequiredResult, ProtocolVersion,
+};
 use rmcp::service::{RequestContext, RoleServer};
-use toolexec_core::Error;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use toolexec_core::{Args, CallContext, ErrorKind, EventSink, Request};
 
 use super::answer::Answer;
-use super::context::call_context;
+use super::ask::Asker;
+use super::context::{call_context, caller};
+use super::events::Notifier;
+use super::flow::{Asking, Flow, Progress};
 use super::handler::Handler;
-use super::meta;
+use super::meta::{self, MetaTool};
+use super::options::Mode;
+use super::{Server, direct};
+use crate::interaction;
+
+/// How many events may wait for a slow client before the tool waits.
+const EVENTS: usize = 64;
+
+/// What a name stands for.
+#[derive(Debug, Clone)]
+enum Target {
+    Meta(MetaTool),
+    Tool(String),
+}
 
 /// Runs what the request names. What fails in it is an answer that a model reads; only a request
 /// that names nothing is an error of the protocol.
 pub(super) async fn call(
     handler: &Handler,
-    request: CallToolRequestParams,
+    mut request: CallToolRequestParams,
     context: RequestContext<RoleServer>,
 ) -> Result<CallToolResponse, ErrorData> {
     let server = &handler.server;
-    let Some(tool) = server.meta().find(&request.name) else {
-        let names: Vec<&str> = server.meta().names().collect();
-        return Err(ErrorData::invalid_params(
-            format!(
-                "unknown tool {:?}; there are {}. To run a tool that search_tools found, call \
-                 run_tool with its id",
-                request.name,
-                names.join(", ")
-            ),
-            None,
-        ));
+    let target = server.target(&request.name).await?;
+    let asking = asking(&context);
+    let notifier = handler.notifier(&context, &target);
+    let of = whose(&request, &context);
+    let flow = match request.request_state.take() {
+        Some(key) => {
+            let mut flow = server
+                .shared
+                .parked
+                .take(&key, &of)
+                .ok_or_else(unknown_state)?;
+            flow.answered(&request.input_responses.take().unwrap_or_default());
+            flow
+        }
+        None => {
+            let args = request.arguments.take().unwrap_or_default();
+            start(server, target, args, &context, asking, &notifier)
+        }
     };
-    let args = request.arguments.unwrap_or_default();
-    let answer = meta::call(server, tool, args, call_context(&context)).await;
-    let answer = answer.unwrap_or_else(|error: Error| Answer::failure(&error));
-    Ok(answer.into_result().into())
+    match flow.drive(&context, asking, notifier).await {
+        Progress::Answered(answer) => Ok(answer.into_result().into()),
+        Progress::NeedsInput(flow) => {
+            let requests = flow.input_requests();
+            let key = server.shared.parked.park(flow, of);
+            Ok(InputRequiredResult::new(Some(requests), Some(key)).into())
+        }
+    }
+}
+
+fn start(
+    server: &Server,
+    target: Target,
+    args: Args,
+    context: &RequestContext<RoleServer>,
+    asking: Asking,
+    notifier: &Notifier,
+) -> Flow {
+    let cancel = CancellationToken::new();
+    let mut cx = call_context(context).with_cancel(cancel.clone());
+    let events = notifier.listens().then(|| EventSink::channel(EVENTS));
+    let events = events.map(|(sink, events)| {
+        cx = cx.clone().with_events(sink);
+        events
+    });
+    let asker = context.client_capabilities().and_then(Asker::new);
+    let may_ask = asker.is_some();
+    let questions = asker.map(|(asker, questions)| {
+        cx = interaction::answered_by(cx.clone(), Arc::new(asker));
+        questions
+    });
+    let server = server.clone();
+    let work = async move { perform(&server, target, args, cx).await };
+    let work: futures_util::future::BoxFuture<'static, Answer> =
+        if may_ask && asking == Asking::Rounds {
+            // It goes on while the client is asked, after this request was answered.
+            let task = AbortOnDropHandle::new(tokio::spawn(work));
+            Box::pin(async move { task.await.unwrap_or_else(|_| broken()) })
+        } else {
+            Box::pin(work)
+        };
+    let mut flow = Flow::new(work, cancel);
+    flow.events = events;
+    flow.questions = questions;
+    flow
+}
+
+async fn perform(server: &Server, target: Target, args: Args, cx: CallContext) -> Answer {
+    let answer = match target {
+        Target::Meta(tool) => meta::call(server, tool, args, cx).await,
+        Target::Tool(id) => direct_call(server, id, args, cx).await,
+    };
+    answer.unwrap_or_else(|error| {
+        if error.kind() == ErrorKind::Internal {
+            tracing::error!(error = ?error, "a call failed");
+        }
+        Answer::failure(&error)
+    })
+}
+
+async fn direct_call(
+    server: &Server,
+    id: String,
+    args: Args,
+    cx: CallContext,
+) -> toolexec_core::Result<Answer> {
+    let entry = server.runner().find(&id).await?;
+    let has_output_schema = direct::output_schema(entry.tool()).is_some();
+    let request = Request::new(id, args).with_context(cx);
+    let result = server.runner().run(request).await?;
+    Ok(Answer::of_tool(result, has_output_schema))
+}
+
+impl Server {
+    /// What a name stands for.
+    async fn target(&self, name: &str) -> Result<Target, ErrorData> {
+        if self.decide().await.mode == Mode::Meta {
+            return self.meta().find(name).map(Target::Meta).ok_or_else(|| {
+                let names: Vec<&str> = self.meta().names().collect();
+                let message = format!(
+                    "unknown tool {name:?}; there are {}. To run a tool that search_tools found, \
+                     call run_tool with its id",
+                    names.join(", ")
+                );
+                ErrorData::invalid_params(message, None)
+            });
+        }
+        let index = self.runner().index();
+        let id = match direct::id_of(name, index) {
+            Some(id) => Some(id),
+            // A name with a fingerprint can be read only when the tool is known.
+            None => {
+                self.runner().load_all().await;
+                direct::id_of(name, index)
+            }
+        };
+        let unknown = |hints: &[String]| {
+            let message = format!("unknown tool {name:?}; tools/list lists those there are");
+            ErrorData::invalid_params(
+                message,
+                (!hints.is_empty()).then(|| json!({"hints": hints})),
+            )
+        };
+        let id = id.ok_or_else(|| unknown(&[]))?;
+        match self.runner().find(&id).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(unknown(error.hints())),
+            // Whatever else is wrong is an answer that a model reads.
+            _ => Ok(Target::Tool(id)),
+        }
+    }
+}
+
+impl Handler {
+    fn notifier(&self, context: &RequestContext<RoleServer>, target: &Target) -> Notifier {
+        let level = if is_stateless(context) {
+            context.meta.log_level()
+        } else {
+            Some(self.log_level())
+        };
+        let is_chain = matches!(target, Target::Meta(MetaTool::RunChain));
+        let token = context.meta.get_progress_token();
+        Notifier::new(context.peer.clone(), token, level, is_chain)
+    }
+}
+
+/// Whether the request stands alone (revision 2026-07-28).
+pub(super) fn is_stateless(context: &RequestContext<RoleServer>) -> bool {
+    context
+        .protocol_version()
+        .is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
+}
+
+fn asking(context: &RequestContext<RoleServer>) -> Asking {
+    if is_stateless(context) {
+        Asking::Rounds
+    } else {
+        Asking::Requests
+    }
+}
+
+/// Whose call of what it is: a call that waits for input goes on only for the same.
+fn whose(request: &CallToolRequestParams, context: &RequestContext<RoleServer>) -> String {
+    let caller = caller(context).map(|caller| caller.name.clone());
+    json!([caller, request.name, request.arguments]).to_string()
+}
+
+fn unknown_state() -> ErrorData {
+    ErrorData::invalid_params(
+        "this requestState belongs to no call that waits for input: it was used, changed or is \
+         too old, or tool and arguments are not the same; call the tool anew",
+        None,
+    )
+}
+
+fn broken() -> Answer {
+    let message = "the call ended without an answer";
+    Answer::failure(&toolexec_core::Error::new(ErrorKind::Internal, message))
 }

@@ -1,11 +1,11 @@
 //! What rmcp asks of a server.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rmcp::ServerHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult,
-    PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool as McpTool,
+    CallToolRequestParams, CallToolResponse, ErrorData, ListToolsResult, LoggingLevel,
+    PaginatedRequestParams, ServerConfig, SetLevelRequestParams, Tool as McpTool,
 };
 use rmcp::service::{RequestContext, RoleServer};
 
@@ -16,37 +16,48 @@ use super::{Server, call};
 #[derive(Debug, Clone)]
 pub(super) struct Handler {
     pub(super) server: Server,
-    info: Arc<ServerConfig>,
+    /// The least severe log message that the client of a session wants.
+    level: Arc<Mutex<LoggingLevel>>,
 }
 
 impl Handler {
     pub(super) fn new(server: Server) -> Self {
-        let capabilities = ServerCapabilities::builder().enable_tools().build();
-        let us = Implementation::new("toolexec", env!("CARGO_PKG_VERSION"));
-        let mut info = ServerConfig::new(capabilities).with_server_info(us);
-        info.instructions.clone_from(&server.shared.instructions);
         Self {
-            info: Arc::new(info),
             server,
+            level: Arc::new(Mutex::new(LoggingLevel::Info)),
         }
+    }
+
+    pub(super) fn log_level(&self) -> LoggingLevel {
+        *self.level.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
-        (*self.info).clone()
+        (*self.server.shared.info).clone()
     }
 
-    fn get_tool(&self, _name: &str) -> Option<McpTool> {
-        None
+    fn get_tool(&self, name: &str) -> Option<McpTool> {
+        self.server.known_tool(name)
+    }
+
+    async fn set_level(
+        &self,
+        request: SetLevelRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        *self.level.lock().unwrap_or_else(PoisonError::into_inner) = request.level;
+        Ok(())
     }
 
     async fn list_tools(
         &self,
-        _request: Option<PaginatedRequestParams>,
+        request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(self.server.meta().list()))
+        let cursor = request.and_then(|request| request.cursor);
+        self.server.list_tools(self.server.runner(), cursor).await
     }
 
     async fn call_tool(

@@ -3,27 +3,42 @@
 //! One [`Server`] serves any number of clients, over any transports, in revisions 2026-07-28
 //! (stateless) and older ones (with `initialize` and sessions).
 
+#![expect(
+    deprecated,
+    reason = "logging, sampling and roots are deprecated in 2026-07-28, and older clients use them"
+)]
+
 mod answer;
+mod ask;
 pub mod auth;
 mod builder;
 mod call;
+mod catalogue;
 mod context;
+mod direct;
+mod events;
+mod flow;
 mod handler;
 pub mod http;
 mod meta;
 mod options;
+mod parked;
 mod stdio;
 
 use std::fmt;
 use std::sync::Arc;
 
+use rmcp::model::ServerConfig;
+use tokio::sync::OnceCell;
 use toolexec_core::code::CodeExecutor;
 use toolexec_core::sandbox::Profile;
 use toolexec_core::{ChainLimits, DocStore, Runner};
 
 use meta::MetaTools;
+use parked::Parked;
 
 pub use builder::ServerBuilder;
+pub use catalogue::Decision;
 pub use options::{Mode, ParseModeError};
 
 /// An MCP server in front of the tools of a runner. Cheap to clone; clones share everything.
@@ -40,7 +55,10 @@ struct Shared {
     profile: Profile,
     mode: Mode,
     meta: MetaTools,
-    instructions: Option<String>,
+    /// What clients read about this server.
+    info: Arc<ServerConfig>,
+    decision: OnceCell<Decision>,
+    parked: Arc<Parked>,
 }
 
 /// Starts an MCP server in front of what is given: an executor, or a builder already.

@@ -234,7 +234,7 @@ async fn a_server_that_wants_authorization_says_so() {
             error.hints(),
             [
                 "set a bearer token or an Authorization header for this server",
-                "or log in with OAuth, if the server offers it"
+                "or log in with OAuth, if the server offers it: `toolexec login web`"
             ]
         );
     }

@@ -208,6 +208,3 @@ fn check_name(name: &str) -> Result<()> {
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

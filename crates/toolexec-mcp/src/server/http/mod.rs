@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use toolexec_core::{Error, ErrorKind, Result};
 
 use super::Server;
+use super::auth::{self, Authenticator};
 use super::handler::Handler;
 
 pub use options::HttpOptions;
@@ -27,6 +28,7 @@ pub use options::HttpOptions;
 pub struct HttpServer {
     server: Server,
     options: HttpOptions,
+    authenticator: Option<Authenticator>,
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -35,7 +37,8 @@ impl Server {
     /// Listens on the address of the options.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`] when the address cannot be listened on.
+    /// [`ErrorKind::Unavailable`] when the address cannot be listened on; [`ErrorKind::Config`]
+    /// when it is not said who may call, or everybody may and the address is not one of loopback.
     ///
     /// # Cancel safety
     /// Safe: nothing was served.
@@ -48,6 +51,7 @@ impl Server {
             .with_hint("choose another address, or end the program that listens there")
             .with_source(error)
         };
+        let authenticator = options.auth.authenticator(options.address)?;
         let listener = TcpListener::bind(options.address)
             .await
             .map_err(unavailable)?;
@@ -55,6 +59,7 @@ impl Server {
         Ok(HttpServer {
             server: self.clone(),
             options,
+            authenticator,
             listener,
             address,
         })
@@ -114,14 +119,16 @@ impl HttpServer {
             .with_allowed_hosts(self.options.hosts(self.address))
             .with_allowed_origins(self.options.origins(self.address))
             .enforce_origin_validation();
-        let handler = Handler::new(server);
         let service = StreamableHttpService::new(
-            move || Ok(handler.clone()),
+            move || Ok(Handler::new(server.clone())),
             Arc::new(LocalSessionManager::default()),
             config,
         );
-        Router::new()
-            .route("/healthz", get(async || "ok\n"))
-            .route_service(&self.options.path, service)
+        let endpoint = Router::new().route_service(&self.options.path, service);
+        let endpoint = match &self.authenticator {
+            Some(authenticator) => auth::protect(endpoint, authenticator),
+            None => endpoint,
+        };
+        endpoint.route("/healthz", get(async || "ok\n"))
     }
 }

@@ -3,14 +3,18 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::server::auth::Auth;
+
 /// Where and how a server listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HttpOptions {
     /// The address; port 0 takes a free one.
     pub address: SocketAddr,
     /// The path of the endpoint.
     pub path: String,
+    /// Who may call. A server that was not told does not start.
+    pub auth: Auth,
     /// Names by which clients reach the server (`Host`), beside the loopback names where it
     /// listens on loopback: a page whose name was made to point here is refused.
     pub allowed_hosts: Vec<String>,
@@ -33,6 +37,7 @@ impl HttpOptions {
         Self {
             address,
             path: "/mcp".to_owned(),
+            auth: Auth::Unset,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             max_body: 4 << 20,

@@ -80,6 +80,10 @@ pub(crate) enum Command {
     Types(TypesArgs),
     /// Check every source: does it connect, what does it offer, what is wrong?
     Doctor(DoctorArgs),
+    /// Log in to an MCP server over HTTP with a browser (OAuth).
+    Login(LoginArgs),
+    /// Forget the login to an MCP server.
+    Logout(LogoutArgs),
     /// Write a first toolexec.toml.
     Init(InitArgs),
     /// Take over MCP servers of other programs, or an OpenAPI document.
@@ -270,6 +274,32 @@ pub(crate) struct DoctorArgs {
     /// Only these sources.
     #[arg(value_name = "SOURCE")]
     pub(crate) sources: Vec<String>,
+}
+
+/// Arguments of `login`.
+#[derive(Debug, Args)]
+pub(crate) struct LoginArgs {
+    /// The name of the server in the configuration.
+    pub(crate) server: String,
+    /// Do not start a browser; the address to open is printed in any case.
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    /// The loopback port that the browser comes back to, where the authorization server wants a
+    /// fixed one; any free port otherwise.
+    #[arg(
+        long,
+        default_value_t = 0,
+        hide_default_value = true,
+        value_name = "PORT"
+    )]
+    pub(crate) port: u16,
+}
+
+/// Arguments of `logout`.
+#[derive(Debug, Args)]
+pub(crate) struct LogoutArgs {
+    /// The name of the server in the configuration.
+    pub(crate) server: String,
 }
 
 /// Arguments of `init`.

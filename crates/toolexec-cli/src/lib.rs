@@ -83,6 +83,8 @@ async fn with_session(cli: Cli, printer: &mut Printer) -> Result<Exit, Failure> 
         Command::Types(args) => commands::types::run(&args, &session, printer).await,
         Command::List(args) => commands::list::run(&args, &session, printer).await,
         Command::Serve(args) => commands::serve::run(&args, &session, printer).await,
+        Command::Login(args) => commands::login::login(&args, &session, printer).await,
+        Command::Logout(args) => commands::login::logout(&args, &session, printer).await,
         Command::Doctor(args) => commands::doctor::run(&args, &session, printer).await,
         _ => Ok(Exit::Internal),
     };

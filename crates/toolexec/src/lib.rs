@@ -52,10 +52,12 @@ pub mod config;
 mod builder;
 mod executor;
 mod sources;
+mod tokens;
 
 pub use builder::ExecutorBuilder;
 pub use executor::Executor;
 pub use sources::SourceStatus;
+pub use tokens::FileTokens;
 pub use toolexec_core as core;
 pub use toolexec_core::backend::local::{Local, LocalTool};
 pub use toolexec_core::chain::{StepReport, StepStatus};

@@ -11,6 +11,7 @@ pub(crate) mod init;
 pub(crate) mod install;
 pub(crate) mod jsonc;
 pub(crate) mod list;
+pub(crate) mod login;
 pub(crate) mod quickstart;
 pub(crate) mod repl;
 pub(crate) mod run;

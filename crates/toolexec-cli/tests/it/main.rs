@@ -10,6 +10,7 @@ mod find;
 mod guide;
 mod import;
 mod install;
+mod login;
 mod program;
 mod real;
 mod run;

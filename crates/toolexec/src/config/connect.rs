@@ -23,6 +23,7 @@ use super::sections::{
 };
 use super::units::{Size, Time};
 use super::{Config, ConfigError, FILE_NAME, Fault};
+use crate::tokens::FileTokens;
 
 /// A stand-in for "no limit" where a limit must be given.
 const FOREVER: Duration = Duration::from_hours(365 * 24);
@@ -158,7 +159,7 @@ fn server(section: &ServerSection, directory: &Path) -> ServerConfig {
         Some(url) => Transport::Http(HttpConfig {
             url: url.clone(),
             headers: section.headers.clone(),
-            auth: http_auth(section.auth.as_ref()),
+            auth: http_auth(url, section.auth.as_ref()),
         }),
         None => Transport::Stdio(StdioConfig {
             command: program(section.command.as_deref().unwrap_or_default(), directory),
@@ -239,9 +240,18 @@ fn arg(arg: &CommandArg) -> ArgTemplate {
     }
 }
 
-fn http_auth(auth: Option<&ServerAuth>) -> HttpAuth {
+fn http_auth(url: &str, auth: Option<&ServerAuth>) -> HttpAuth {
+    let tokens = || FileTokens::of(url).map(Arc::new);
     match auth {
-        None => HttpAuth::None,
+        // Somebody may have logged in all the same.
+        None => match tokens().filter(|tokens| tokens.exist()) {
+            Some(tokens) => HttpAuth::Stored(tokens),
+            None => HttpAuth::None,
+        },
+        Some(ServerAuth::Login(_)) => match tokens() {
+            Some(tokens) => HttpAuth::Stored(tokens),
+            None => HttpAuth::None,
+        },
         Some(ServerAuth::Bearer { token }) => HttpAuth::Bearer(token.clone()),
         Some(ServerAuth::ClientCredentials {
             client_id,

@@ -79,6 +79,24 @@ pub enum ServerAuth {
         #[serde(default)]
         scopes: Vec<String>,
     },
+    /// OAuth 2.1 in a browser, once, with `toolexec login`. A server without `auth` can be logged
+    /// in to as well; this says how.
+    Login(LoginAuth),
+}
+
+/// How a person logs in to an MCP server.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoginAuth {
+    /// The id of toolexec at the authorization server; without one it registers itself.
+    pub client_id: Option<String>,
+    /// The secret that belongs to the id. `${NAME}` is replaced.
+    pub client_secret: Option<String>,
+    /// Where a description of this client is published (an HTTPS URL), for authorization servers
+    /// that read such descriptions in place of a registration.
+    pub client_metadata_url: Option<String>,
+    /// The scopes asked for; what the server suggests when absent.
+    pub scopes: Vec<String>,
 }
 
 /// An HTTP API whose operations become tools.

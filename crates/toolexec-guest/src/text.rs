@@ -15,6 +15,20 @@ pub struct Place {
     pub column: u32,
 }
 
+/// How deep a value that stands in the text of a program is looked at.
+pub const MAX_LITERAL_DEPTH: usize = 24;
+
+/// A number as JSON has it: whole where it is whole and exact. Not the infinities.
+pub fn number(number: f64) -> Option<serde_json::Value> {
+    /// The integers up to here are exact.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if number.fract() == 0.0 && number.abs() <= EXACT {
+        #[expect(clippy::cast_possible_truncation, reason = "whole, and in range")]
+        return Some((number as i64).into());
+    }
+    serde_json::Number::from_f64(number).map(Into::into)
+}
+
 impl Lines {
     /// The lines of a text.
     pub fn new(text: &str) -> Self {

@@ -138,10 +138,6 @@ pub struct Start {
     /// Only look at the text, run nothing; the answer is `checked`.
     #[serde(default)]
     pub check_only: bool,
-    /// For a check: declarations of the tools in the language's own form, where its checker takes
-    /// them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub declarations: Option<String>,
 }
 
 /// What the guest itself enforces. The host enforces these too, from outside; the guest's part
@@ -262,6 +258,9 @@ pub struct SeenCall {
     /// The names of its arguments, when all of them can be seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub args: Option<Vec<String>>,
+    /// The arguments whose values stand in the text.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub literals: Map<String, Value>,
 }
 
 /// Where a program prints.

@@ -164,6 +164,16 @@ impl Loader for Sources {
         }
         .boxed()
     }
+
+    fn unavailable(&self) -> Vec<String> {
+        let failed = self.slots.iter().filter_map(|slot| {
+            let error = slot.status().error?;
+            let backend = slot.source.backend_ref();
+            let why = error.guest_message();
+            Some(format!("the tools of {backend} are not there: {why}"))
+        });
+        failed.collect()
+    }
 }
 
 impl Drop for Sources {

@@ -79,7 +79,10 @@ fn the_configuration_says_what_programs_get_and_flags_win_over_it() {
     let (code, first) = run(&[]);
     assert_eq!(
         (code, &*first),
-        (Some(5), "error: the program exceeded its tool_calls limit of 1 (2 used)"),
+        (
+            Some(5),
+            "error: the program exceeded its tool_calls limit of 1 (2 used)"
+        ),
     );
     assert_eq!(
         run(&["--max-tool-calls", "2", "-q"]),
@@ -91,6 +94,35 @@ fn the_configuration_says_what_programs_get_and_flags_win_over_it() {
             Some(3),
             "error: tool_calls of 3 was asked for; at most 2 is allowed".to_owned()
         )
+    );
+}
+
+#[test]
+fn a_source_that_is_not_there_is_told() {
+    let config = "[servers.gone]\ncommand = \"no-such-program-anywhere\"\n";
+    let run = |program: &str| {
+        let place = Place::with_config(config);
+        let output = place
+            .command(&[&["code", "-e", program], &DEV[..]].concat())
+            .env("TOOLEXEC_GUEST", toolexec_testkit::build::guest())
+            .output()
+            .unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        let first = err.lines().next().unwrap_or_default().to_owned();
+        (output.status.code(), first)
+    };
+    let why =
+        "MCP server gone cannot be started: program \"no-such-program-anywhere\" was not found";
+    assert_eq!(
+        run("return (await tools.search('add', 1)).length"),
+        (
+            Some(0),
+            format!("warning: the tools of mcp/gone are not there: {why}")
+        )
+    );
+    assert_eq!(
+        run("return await tools.gone.something({})"),
+        (Some(3), format!("error: {why}"))
     );
 }
 

@@ -14,7 +14,9 @@ use crate::context::CallContext;
 use crate::error::{Error, ErrorKind};
 use crate::gateway::Gateway;
 use crate::run::Request;
+use crate::sandbox::Language;
 use crate::tooldoc::Detail;
+use crate::types::{TypeLanguage, signature};
 
 /// How many hits a search has that does not say.
 const DEFAULT_HITS: usize = 10;
@@ -81,6 +83,7 @@ pub(super) async fn serve(
     op: Op,
     chain_limits: ChainLimits,
     cx: CallContext,
+    language: Language,
 ) -> Served {
     let mut served = match op {
         Op::Run { tool, args } => run(&*gateway, tool, args, cx).await,
@@ -89,7 +92,9 @@ pub(super) async fn serve(
             let hits = gateway.search(query, limit.unwrap_or(DEFAULT_HITS)).await;
             Served::of(to_answer(hits, None))
         }
-        Op::Describe { tool, detail } => Served::of(describe(&*gateway, tool, detail).await),
+        Op::Describe { tool, detail } => {
+            Served::of(describe(&*gateway, tool, detail, language).await)
+        }
         Op::Examples { tool } => {
             let examples = gateway.examples(tool.clone()).await;
             Served::of(to_answer(examples, Some(&tool)))
@@ -163,6 +168,7 @@ async fn describe(
     gateway: &dyn Gateway,
     tool: String,
     detail: Option<String>,
+    language: Language,
 ) -> Result<Value, Box<CallError>> {
     let detail = match detail.as_deref().unwrap_or(Detail::Schema.as_str()).parse() {
         Ok(detail) => detail,
@@ -172,7 +178,15 @@ async fn describe(
             return Err(call_error(&error, Some(&tool)));
         }
     };
-    to_answer(gateway.describe(tool.clone(), detail).await, Some(&tool))
+    let mut doc = gateway.describe(tool.clone(), detail).await;
+    // The signature is that of the language which the program is written in.
+    if let (Ok(doc), Language::Python) = (&mut doc, language)
+        && doc.signature.is_some()
+        && let Ok(entry) = gateway.index().find(&tool)
+    {
+        doc.signature = Some(signature(entry.tool(), TypeLanguage::Python));
+    }
+    to_answer(doc, Some(&tool))
 }
 
 fn to_answer<T: Serialize>(

@@ -16,6 +16,7 @@ use super::record::{CallOp, CallRecord, Keep, Omitted, size_of_json};
 use crate::chain::ChainLimits;
 use crate::context::CallContext;
 use crate::gateway::Gateway;
+use crate::sandbox::Language;
 
 /// The most calls that are not answered yet, waiting ones included, and the most bytes of their
 /// arguments. A program that makes more is ended.
@@ -27,6 +28,7 @@ pub(super) struct Calls {
     gateway: Arc<dyn Gateway>,
     chain_limits: ChainLimits,
     cx: CallContext,
+    language: Language,
     most_parallel: usize,
     running: FuturesUnordered<BoxFuture<'static, Finished>>,
     queue: VecDeque<Queued>,
@@ -73,12 +75,14 @@ impl Calls {
         chain_limits: ChainLimits,
         cx: CallContext,
         most_parallel: Option<u64>,
+        language: Language,
     ) -> Self {
         let most_parallel = most_parallel.unwrap_or(u64::MAX);
         Self {
             gateway,
             chain_limits,
             cx,
+            language,
             most_parallel: usize::try_from(most_parallel).unwrap_or(usize::MAX),
             running: FuturesUnordered::new(),
             queue: VecDeque::new(),
@@ -170,6 +174,16 @@ impl Calls {
         (answer, self.records.get(place))
     }
 
+    /// What could not be searched, when the program asked what there is.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let asks = |call: &CallRecord| matches!(call.op, CallOp::Search | CallOp::Namespaces);
+        if self.records.iter().any(asks) {
+            self.gateway.unavailable()
+        } else {
+            Vec::new()
+        }
+    }
+
     /// Ends the calls that still run; their records say why. Gives all records.
     pub(super) fn end(mut self, why: &str, now: Duration) -> Vec<CallRecord> {
         self.stop(why, now);
@@ -251,6 +265,7 @@ impl Calls {
             op,
             self.chain_limits,
             self.cx.clone(),
+            self.language,
         ));
         self.running.push(Box::pin(async move {
             Finished {

@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
 use toolexec_wire::SeenCall;
 
 use super::failure::Problem;
-use crate::index::Index;
+use crate::error::Error;
+use crate::gateway::Gateway;
+use crate::index::Entry;
+use crate::schema::{Schema, Violation};
 use crate::tool::Tool;
 use crate::types::{Others, Parameters};
 
@@ -13,23 +17,36 @@ use crate::types::{Others, Parameters};
 const MAX_NAMES: usize = 12;
 
 /// What is wrong with the calls: tools that are not there, arguments that a tool does not have,
-/// arguments that are missing. The order is that of the calls.
-pub(super) fn calls(index: &Index, calls: &[SeenCall]) -> Vec<Problem> {
+/// arguments that are missing, values that do not fit. The order is that of the calls.
+pub(super) fn calls(
+    gateway: &dyn Gateway,
+    unloaded: &[(String, Error)],
+    calls: &[SeenCall],
+) -> Vec<Problem> {
+    let index = gateway.index();
     let mut known: HashMap<&str, Parameters> = HashMap::new();
     let mut problems = Vec::new();
     for call in calls {
         match index.find(&call.tool) {
             Err(error) => {
+                let why = unloaded.iter().find(|(tool, _)| *tool == call.tool);
+                let (code, error) = match why {
+                    Some((_, why)) => ("tool_unavailable", why),
+                    None => ("unknown_tool", &error),
+                };
                 let hints = error.hints().to_vec();
                 let message = error.guest_message().to_owned();
-                problems.push(problem("unknown_tool", message, hints, call));
+                problems.push(problem(code, message, hints, call));
             }
+            // Arguments that do not fit are passed on as they are.
+            Ok(_) if !gateway.checks_input() => {}
             Ok(entry) => {
                 let tool: &Tool = entry.tool();
                 let parameters = known
                     .entry(&call.tool)
                     .or_insert_with(|| Parameters::of(&tool.input_schema));
                 arguments(parameters, call, &mut problems);
+                values(&entry, call, &mut problems);
             }
         }
     }
@@ -58,6 +75,70 @@ fn arguments(parameters: &Parameters, call: &SeenCall, problems: &mut Vec<Proble
             ));
         }
     }
+}
+
+/// Values that stand in the text and do not fit. What is computed may make up for what is missing
+/// beside them, so only what is wrong with the values themselves counts.
+fn values(entry: &Entry, call: &SeenCall, problems: &mut Vec<Problem>) {
+    let schemas = entry.bindings().first().map(|first| first.schemas());
+    // A tool whose schema is broken says so when it is called.
+    let Some(Ok(schemas)) = schemas else {
+        return;
+    };
+    let is_whole = call
+        .args
+        .as_ref()
+        .is_some_and(|names| names.iter().all(|name| call.literals.contains_key(name)));
+    if call.literals.is_empty() || (!is_whole && depends(&schemas.input)) {
+        return;
+    }
+    let Err(violations) = schemas.input.validate(&call.literals.clone().into()) else {
+        return;
+    };
+    for violation in violations {
+        if let Some(message) = of_value(&violation, call) {
+            problems.push(problem("wrong_argument", message, Vec::new(), call));
+        }
+    }
+}
+
+/// What a violation says of a value that was given.
+fn of_value(violation: &Violation, call: &SeenCall) -> Option<String> {
+    let path = violation.path.strip_prefix('/')?;
+    let (name, inside) = path.split_once('/').unwrap_or((path, ""));
+    let name = name.replace("~1", "/").replace("~0", "~");
+    // Missing and unknown arguments are reported by name.
+    let is_about_names = inside.is_empty()
+        && matches!(
+            violation.rule.as_str(),
+            "required" | "additionalProperties" | "unevaluatedProperties" | "propertyNames"
+        );
+    if is_about_names || !call.literals.contains_key(&name) {
+        return None;
+    }
+    let place = match inside {
+        "" => format!("argument {name:?}"),
+        inside => format!("argument {name:?} at /{inside}"),
+    };
+    let Violation {
+        expected, found, ..
+    } = violation;
+    let tool = &call.tool;
+    Some(format!(
+        "tool {tool}, {place}: expected {expected}, found {found}"
+    ))
+}
+
+/// Whether what one argument may be can depend on another being there.
+fn depends(schema: &Schema) -> bool {
+    fn look(schema: &Value) -> bool {
+        match schema {
+            Value::Object(fields) => fields.contains_key("if") || fields.values().any(look),
+            Value::Array(items) => items.iter().any(look),
+            _ => false,
+        }
+    }
+    look(schema.source())
 }
 
 /// What to do about an argument that the tool does not have. Where the schema does not forbid
@@ -123,13 +204,18 @@ fn problem(code: &str, message: String, hints: Vec<String>, call: &SeenCall) -> 
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use std::sync::Arc;
+
+    use serde_json::{Map, json};
 
     use super::*;
     use crate::Args;
+    use crate::Runner;
     use crate::backend::local::{Local, LocalTool};
+    use crate::gateway::Direct;
+    use crate::index::Index;
 
-    fn index() -> Index {
+    fn gateway() -> Direct {
         let tool = |name: &str, schema: Value| {
             LocalTool::new(name, async |_: Args| Ok::<_, String>(Value::Null)).input_schema(schema)
         };
@@ -144,7 +230,11 @@ mod tests {
             .tool(tool("none", json!({"type": "object", "additionalProperties": false})));
         let index = Index::new();
         index.register_all(tools.registrations().unwrap());
-        index
+        over(index)
+    }
+
+    fn over(index: Index) -> Direct {
+        Direct::new(Runner::new(index), Arc::default())
     }
 
     /// `(code, message, hint)` of the problems of one call.
@@ -154,8 +244,9 @@ mod tests {
             line: 3,
             column: 7,
             args: args.map(|names| names.iter().map(|&name| name.to_owned()).collect()),
+            literals: Map::new(),
         };
-        let problems = calls(&index(), &[call]);
+        let problems = calls(&gateway(), &[], &[call]);
         for problem in &problems {
             assert_eq!((problem.line, problem.column), (Some(3), Some(7)));
             assert_eq!(problem.tool.as_deref(), Some(tool));
@@ -230,5 +321,79 @@ mod tests {
                 "it takes no arguments"
             )]
         );
+    }
+
+    /// The messages about the values of one call; `more` says that other arguments are computed.
+    fn wrong(schema: &Value, literals: Value, more: bool) -> Vec<String> {
+        let tool = LocalTool::new("f", async |_: Args| Ok::<_, String>(Value::Null));
+        let tools = Local::new("t").tool(tool.input_schema(schema.clone()));
+        let index = Index::new();
+        index.register_all(tools.registrations().unwrap());
+        let Value::Object(literals) = literals else {
+            panic!("{literals}");
+        };
+        let call = SeenCall {
+            tool: "t:f".to_owned(),
+            line: 1,
+            column: 1,
+            args: (!more).then(|| literals.keys().cloned().collect()),
+            literals,
+        };
+        let problems = calls(&over(index), &[], &[call]).into_iter();
+        let wrong = problems.filter(|problem| problem.code == "wrong_argument");
+        wrong.map(|problem| problem.message).collect()
+    }
+
+    #[test]
+    fn values_that_do_not_fit_are_told_with_their_place() {
+        let schema = json!({
+            "properties": {
+                "n": {"type": "integer", "minimum": 1},
+                "kind": {"enum": ["a", "b"]},
+                "tags": {"type": "array", "items": {"$ref": "#/$defs/tag"}},
+                "o": {"type": "object", "required": ["x"], "additionalProperties": false}
+            },
+            "required": ["n", "missing"],
+            "additionalProperties": false,
+            "$defs": {"tag": {"type": "string"}}
+        });
+        assert_eq!(
+            wrong(&schema, json!({"n": 1, "kind": "a", "tags": ["x"]}), true),
+            [""; 0]
+        );
+        assert_eq!(
+            wrong(
+                &schema,
+                json!({"n": "1", "kind": "c", "tags": ["x", 2], "o": {}, "z": 1}),
+                true
+            ),
+            [
+                "tool t:f, argument \"kind\": expected one of [\"a\",\"b\"], found a string of 1 characters",
+                "tool t:f, argument \"n\": expected type integer, found a string of 1 characters",
+                "tool t:f, argument \"o\" at /x: expected a value (it is required), found nothing",
+                "tool t:f, argument \"tags\" at /1: expected type string, found an integer",
+            ]
+        );
+        assert_eq!(
+            wrong(&schema, json!({"n": 0}), false),
+            ["tool t:f, argument \"n\": expected at least 1, found an integer"]
+        );
+    }
+
+    #[test]
+    fn what_a_computed_argument_could_make_right_is_no_problem() {
+        let schema = json!({
+            "properties": {"mode": {}, "size": {}},
+            "if": {"properties": {"mode": {"const": "small"}}},
+            "then": {"properties": {"size": {"maximum": 10}}}
+        });
+        let size = json!({"size": 11});
+        assert_eq!(wrong(&schema, size.clone(), true), [""; 0]);
+        assert_eq!(
+            wrong(&schema, size, false),
+            ["tool t:f, argument \"size\": expected at most 10, found an integer"]
+        );
+        let either = json!({"oneOf": [{"required": ["a"]}, {"required": ["b"]}]});
+        assert_eq!(wrong(&either, json!({"c": 1}), true), [""; 0]);
     }
 }

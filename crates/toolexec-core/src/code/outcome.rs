@@ -30,6 +30,9 @@ pub struct Outcome {
     /// What it logged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<LogLine>,
+    /// What its reader should know besides, such as sources that could not be searched.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// The calls it made, in the order in which it made them.
     pub calls: Vec<CallRecord>,
     /// What it used.

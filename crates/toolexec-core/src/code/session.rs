@@ -218,7 +218,6 @@ impl CodeSession {
             },
             keep: self.keep,
             check_only: false,
-            declarations: None,
         }
     }
 
@@ -235,15 +234,18 @@ impl CodeSession {
             max_steps: settings.chain_limits.max_steps.min(own),
             ..settings.chain_limits
         };
+        let seen = settings.gateway.seen_by(cx.caller());
+        let gateway = seen.unwrap_or_else(|| settings.gateway.clone());
         let calls = Calls::new(
-            settings.gateway.clone(),
+            gateway.clone(),
             chain_limits,
             cx.clone().with_budget(budget.clone()),
             self.limits.parallel_calls,
+            self.language,
         );
         Program {
             link: &mut self.link,
-            gateway: settings.gateway.clone(),
+            gateway,
             calls,
             clock: Clock::start(&self.limits),
             transcript: Transcript::new(self.limits.output),
@@ -291,6 +293,7 @@ impl CodeSession {
             stdout: closed.transcript.stdout,
             stderr: closed.transcript.stderr,
             logs: closed.transcript.logs,
+            warnings: closed.warnings,
             calls: closed.calls,
             usage,
             enforced: Enforced::new(&self.limits, &enforcement),
@@ -304,6 +307,7 @@ impl CodeSession {
 /// What is left of a program that ended.
 pub(super) struct Closed {
     calls: Vec<super::record::CallRecord>,
+    warnings: Vec<String>,
     transcript: Transcript,
     usage: Usage,
     guest: GuestUsage,
@@ -328,6 +332,7 @@ impl Program<'_> {
                 result_bytes,
                 ..Usage::default()
             },
+            warnings: self.calls.warnings(),
             calls: self.calls.end("the program ended", wall_time),
             transcript: self.transcript,
             guest: self.guest_usage,
@@ -388,10 +393,12 @@ async fn problems(
     let mut tools: Vec<String> = calls.iter().map(|call| call.tool.clone()).collect();
     tools.sort_unstable();
     tools.dedup();
-    if !tools.is_empty() {
-        gateway.load(tools).await;
-    }
-    problems.extend(check::calls(gateway.index(), calls));
+    let unloaded = if tools.is_empty() {
+        Vec::new()
+    } else {
+        gateway.load(tools).await
+    };
+    problems.extend(check::calls(gateway, &unloaded, calls));
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems
 }

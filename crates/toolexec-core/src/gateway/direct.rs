@@ -8,9 +8,9 @@ use futures_util::future::BoxFuture;
 use super::Gateway;
 use crate::chain::{Chain, ChainLimits, ChainOutcome};
 use crate::context::{CallContext, Caller};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Hit, Index, NamespaceInfo, SearchQuery};
-use crate::run::{Request, RunResult, Runner};
+use crate::run::{Check, Request, RunResult, Runner};
 use crate::tooldoc::{Detail, DocStore, Example, ToolDoc, describe};
 
 /// The gateway to the tools of a runner, those that its loader can load included. Cheap to clone.
@@ -44,14 +44,26 @@ impl Gateway for Direct {
         self.runner.index()
     }
 
-    fn load(&self, tools: Vec<String>) -> BoxFuture<'_, ()> {
+    fn load(&self, tools: Vec<String>) -> BoxFuture<'_, Vec<(String, Error)>> {
         async move {
+            let mut failed = Vec::new();
             for tool in tools {
-                // Why it cannot be found is told when it is called.
-                let _ = self.runner.find(&tool).await;
+                match self.runner.find(&tool).await {
+                    Err(error) if !is_about_the_name(&error) => failed.push((tool, error)),
+                    _ => {}
+                }
             }
+            failed
         }
         .boxed()
+    }
+
+    fn unavailable(&self) -> Vec<String> {
+        self.runner.unavailable()
+    }
+
+    fn checks_input(&self) -> bool {
+        self.runner.settings().check_input == Check::Error
     }
 
     fn run(&self, request: Request) -> BoxFuture<'_, Result<RunResult>> {
@@ -104,4 +116,12 @@ impl Gateway for Direct {
             docs: self.docs.clone(),
         }))
     }
+}
+
+/// Whether there is no tool of this name, or more than one.
+fn is_about_the_name(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::Ambiguous | ErrorKind::InvalidId
+    )
 }

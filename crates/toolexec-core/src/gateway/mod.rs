@@ -10,7 +10,7 @@ pub use direct::Direct;
 
 use crate::chain::{Chain, ChainLimits, ChainOutcome};
 use crate::context::{CallContext, Caller};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::index::{Hit, Index, NamespaceInfo};
 use crate::run::{Request, RunResult};
 use crate::tooldoc::{Detail, Example, ToolDoc};
@@ -27,9 +27,19 @@ pub trait Gateway: Send + Sync + 'static {
     /// The tools that are known now; programs are checked against them before they run.
     fn index(&self) -> &Index;
 
-    /// Sees to it that these tools are in the index, where they can be. What cannot be loaded is
-    /// an error of the call, not of this.
-    fn load(&self, tools: Vec<String>) -> BoxFuture<'_, ()>;
+    /// Sees to it that these tools are in the index, where they can be. Gives those that could
+    /// not be loaded, with the reason; a tool that does not exist is not among them.
+    fn load(&self, tools: Vec<String>) -> BoxFuture<'_, Vec<(String, Error)>>;
+
+    /// What could not be loaded, and why, for whoever searches and lists.
+    fn unavailable(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether arguments that do not fit are an error of the call.
+    fn checks_input(&self) -> bool {
+        true
+    }
 
     /// Runs a tool.
     fn run(&self, request: Request) -> BoxFuture<'_, Result<RunResult>>;

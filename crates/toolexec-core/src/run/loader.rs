@@ -18,4 +18,10 @@ pub trait Loader: Send + Sync + 'static {
 
     /// Loads everything that can be loaded.
     fn load_all(&self) -> BoxFuture<'_, ()>;
+
+    /// What could not be loaded the last time that it was tried, and why; for callers who would
+    /// otherwise take what is there for all there is.
+    fn unavailable(&self) -> Vec<String> {
+        Vec::new()
+    }
 }

@@ -118,6 +118,14 @@ impl Runner {
         }
     }
 
+    /// What the loader could not load, and why. A caller who does not see all tools is not told.
+    pub fn unavailable(&self) -> Vec<String> {
+        match (&self.shared.loader, &self.view) {
+            (Some(loader), None) => loader.unavailable(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Finds the tool that a caller names, and loads it first where needed.
     ///
     /// # Errors

@@ -2,11 +2,13 @@
 
 use oxc::ast::ast::{
     Argument, BindingIdentifier, CallExpression, Expression, ObjectExpression, ObjectPropertyKind,
-    Program, PropertyKey,
+    Program,
 };
 use oxc::ast_visit::{Visit, walk};
+use serde_json::Map;
 use toolexec_wire::SeenCall;
 
+use super::literal::{key, literals};
 use crate::text::Lines;
 
 /// What `tools` itself has; not a namespace when it is called.
@@ -78,6 +80,10 @@ impl<'a> Visit<'a> for Seen {
                     line: 0,
                     column: 0,
                     args: names(args),
+                    literals: match args {
+                        Some(Argument::ObjectExpression(object)) => literals(object),
+                        _ => Map::new(),
+                    },
                 },
             });
         }
@@ -131,15 +137,7 @@ fn names(args: Args<'_, '_>) -> Option<Vec<String>> {
 
 fn keys(object: &ObjectExpression<'_>) -> Option<Vec<String>> {
     let name = |property: &ObjectPropertyKind<'_>| match property {
-        ObjectPropertyKind::ObjectProperty(property) => match &property.key {
-            PropertyKey::StaticIdentifier(name) if !property.computed => {
-                Some(name.name.as_str().to_owned())
-            }
-            PropertyKey::StringLiteral(name) => {
-                Some(name.value.as_str().unwrap_or_default().to_owned())
-            }
-            _ => None,
-        },
+        ObjectPropertyKind::ObjectProperty(property) => key(property),
         ObjectPropertyKind::SpreadProperty(_) => None,
     };
     object.properties.iter().map(name).collect()

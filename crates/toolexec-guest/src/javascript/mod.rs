@@ -7,6 +7,7 @@
 mod bridge;
 mod calls;
 mod error;
+mod literal;
 mod memory;
 mod parse;
 mod prepare;

@@ -5,10 +5,11 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use toolexec_wire::SeenCall;
 
 use super::ast::{Block, Expression, ExpressionKind as E, Statement, StatementKind as S};
+use super::literal::literals;
 use super::{Known, Problem};
 use crate::text::Derived;
 
@@ -423,16 +424,20 @@ impl Lower<'_> {
         let Some((tool, position)) = found else {
             return;
         };
-        let args = match arguments.get(position).map(|args| &args.kind) {
-            None => Some(Vec::new()),
-            Some(E::Object(entries)) => Some(entries.iter().map(|(key, _)| key.clone()).collect()),
-            Some(_) => None,
+        let (args, literals) = match arguments.get(position).map(|args| &args.kind) {
+            None => (Some(Vec::new()), Map::new()),
+            Some(E::Object(entries)) => (
+                Some(entries.iter().map(|(key, _)| key.clone()).collect()),
+                literals(entries),
+            ),
+            Some(_) => (None, Map::new()),
         };
         let call = SeenCall {
             tool,
             line: 0,
             column: 0,
             args,
+            literals,
         };
         self.calls.push((root_place(function), call));
     }

@@ -5,6 +5,7 @@
 
 mod ast;
 mod lexer;
+mod literal;
 mod lower;
 mod parser;
 

@@ -240,7 +240,6 @@ pub(crate) fn program(language: Language, source: &str) -> Start {
         },
         keep: false,
         check_only: false,
-        declarations: None,
     }
 }
 

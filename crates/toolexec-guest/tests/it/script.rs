@@ -255,17 +255,30 @@ fn inputs_and_kept_variables() {
 fn a_check_sees_the_tool_calls() {
     let (problems, calls) = Guest::new().check(program(Language::Script, SEED));
     assert_eq!(problems, []);
-    let seen = |tool: &str, line, column, args: &[&str]| SeenCall {
+    let seen = |tool: &str, line, column, args: &[&str], literals: Value| SeenCall {
         tool: tool.into(),
         line,
         column,
         args: Some(args.iter().map(ToString::to_string).collect()),
+        literals: literals.as_object().unwrap().clone(),
     };
     assert_eq!(
         calls,
         [
-            seen("github:create_issue", 3, 12, &["title", "body"]),
-            seen("github:add_labels", 10, 5, &["issue", "labels"]),
+            seen(
+                "github:create_issue",
+                3,
+                12,
+                &["title", "body"],
+                json!({"title": "Bug report", "body": "Found a problem"})
+            ),
+            seen(
+                "github:add_labels",
+                10,
+                5,
+                &["issue", "labels"],
+                json!({"labels": ["bug", "needs-triage"]})
+            ),
         ]
     );
 }

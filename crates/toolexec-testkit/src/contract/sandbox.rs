@@ -173,7 +173,6 @@ async fn send(session: &mut Session, programs: &Programs, source: &str) {
         limits: GuestLimits::default(),
         keep: false,
         check_only: false,
-        declarations: None,
     });
     let mut bytes = Vec::new();
     let encoded = encode(&start, MAX_FRAME, &mut bytes);

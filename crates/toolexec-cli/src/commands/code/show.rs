@@ -31,6 +31,9 @@ pub(super) fn ending(
     source: &str,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
+    for warning in &outcome.warnings {
+        printer.warn(warning)?;
+    }
     match &outcome.error {
         None if outcome.value.is_null() => {}
         None => printer.value(&outcome.value)?,

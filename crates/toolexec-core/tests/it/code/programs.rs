@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use toolexec_core::code::{CallOp, CodeErrorKind, CodeEvent, CodeExecutor};
+use toolexec_core::code::{CallOp, CodeErrorKind, CodeEvent, CodeExecutor, Submission};
 use toolexec_core::sandbox::{Language, Limits, Profile, Sandboxes};
 use toolexec_core::{CallContext, DocStore, ErrorKind};
 use toolexec_wire::{Op, Outcome as Answer, ToHost};
@@ -306,5 +306,35 @@ async fn a_profile_never_gets_less_than_it_asks_for() {
     assert_eq!(
         error.guest_message(),
         "no sandbox is available for standard: fake: cannot enforce disk"
+    );
+}
+
+#[tokio::test]
+async fn a_signature_is_in_the_language_of_the_program() {
+    let sandbox = scripted(async |mut guest| {
+        if guest.started().await.is_none() {
+            return;
+        }
+        let op = Op::Describe {
+            tool: "math:add".to_owned(),
+            detail: Some("signature".to_owned()),
+        };
+        guest.send(&ToHost::Call { id: 1, op }).await;
+        guest.send(&ToHost::Waiting).await;
+        if let Some((1, Answer::Ok(doc))) = answer(&mut guest).await {
+            guest.done(doc["signature"].clone()).await;
+        }
+    });
+    let mut found = Vec::new();
+    for language in [Language::JavaScript, Language::Python] {
+        let outcome = run(&sandbox, Submission::new(language, "a program")).await;
+        found.push(outcome.value);
+    }
+    assert_eq!(
+        found,
+        [
+            "// Adds two numbers\ntools.math.add(args: { a: number; b: number }): Promise<number>",
+            "# Adds two numbers\nasync def tools.math.add(*, a: float, b: float) -> float",
+        ]
     );
 }

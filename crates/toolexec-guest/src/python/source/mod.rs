@@ -4,6 +4,7 @@
 mod depth;
 mod edits;
 mod flow;
+mod literal;
 mod modules;
 mod rewrite;
 mod scopes;

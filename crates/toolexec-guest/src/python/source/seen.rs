@@ -5,6 +5,7 @@ use ruff_python_ast::{self as ast, Expr, Stmt};
 use ruff_text_size::Ranged;
 use toolexec_wire::SeenCall;
 
+use super::literal::literals;
 use crate::python::objects::Api;
 use crate::text::Lines;
 
@@ -30,17 +31,26 @@ struct Seen<'a> {
 impl<'a> Seen<'a> {
     fn look(&mut self, call: &'a ast::ExprCall) {
         let arguments = &call.arguments;
-        let (tool, args) = match path(&call.func).as_deref() {
+        let (tool, args, given) = match path(&call.func).as_deref() {
             Some(["run"] | ["tools", "run"]) => {
                 let Some(Expr::StringLiteral(tool)) = arguments.args.first() else {
                     return;
                 };
-                (tool.value.to_str().to_owned(), run_arguments(arguments))
+                let given = match arguments.find_keyword("args") {
+                    Some(keyword) => literals(&arguments.keywords[..0], Some(&keyword.value)),
+                    None => literals(&arguments.keywords, arguments.args.get(1)),
+                };
+                (
+                    tool.value.to_str().to_owned(),
+                    run_arguments(arguments),
+                    given,
+                )
             }
             Some(["tools", name]) if Api::named(name).is_some() => return,
             Some(["tools", namespace, name]) => (
                 format!("{namespace}:{name}"),
                 named_arguments(arguments, &arguments.args),
+                literals(&arguments.keywords, arguments.args.first()),
             ),
             _ => return,
         };
@@ -50,6 +60,7 @@ impl<'a> Seen<'a> {
             line: place.line,
             column: place.column,
             args,
+            literals: given,
         });
     }
 }

@@ -98,23 +98,63 @@ fn a_check_sees_the_tool_calls() {
         const all = Promise.all([1].map(n => tools.echo.it({n})));";
     let (problems, calls) = Guest::new().check(program(Language::TypeScript, source));
     assert_eq!(problems, []);
-    let seen = |tool: &str, line, column, args: Option<&[&str]>| SeenCall {
+    let seen = |tool: &str, line, column, args: Option<&[&str]>, literals: Value| SeenCall {
         tool: tool.into(),
         line,
         column,
         args: args.map(|args| args.iter().map(ToString::to_string).collect()),
+        literals: literals.as_object().unwrap().clone(),
     };
     assert_eq!(
         calls,
         [
-            seen("math:add", 1, 17, Some(&["a", "b"])),
-            seen("github:create_issue", 2, 17, Some(&["title", "y"])),
-            seen("my-ns:do.it", 3, 30, Some(&[])),
-            seen("a:b:1.0.0", 4, 7, None),
-            seen("math:add", 4, 50, None),
-            seen("echo:it", 5, 38, Some(&["n"])),
+            seen(
+                "math:add",
+                1,
+                17,
+                Some(&["a", "b"]),
+                json!({"a": 1, "b": 2})
+            ),
+            seen(
+                "github:create_issue",
+                2,
+                17,
+                Some(&["title", "y"]),
+                json!({"title": "x", "y": 1})
+            ),
+            seen("my-ns:do.it", 3, 30, Some(&[]), json!({})),
+            seen("a:b:1.0.0", 4, 7, None, json!({})),
+            seen("math:add", 4, 50, None, json!({})),
+            seen("echo:it", 5, 38, Some(&["n"]), json!({})),
         ]
     );
+}
+
+#[test]
+fn a_check_sees_the_values_that_stand_in_the_text() {
+    let values = |source: &str| {
+        let (_, calls) = Guest::new().check(program(Language::TypeScript, source));
+        let [call] = &calls[..] else {
+            panic!("{calls:?}")
+        };
+        Value::from(call.literals.clone())
+    };
+    assert_eq!(
+        values(
+            "run('a:b', {t: 'x\\u00e9', u: `y`, i: -1, f: 1.5, h: 0x10, e: 1e3, n: null, b: true, \
+             l: [1, ['a']], o: {p: {q: 2}}, s: ('c' as any), v: x, w: `a${x}`, m() {}, c: [x], \
+             d: {...x}, z: 1n})"
+        ),
+        json!({
+            "t": "xé", "u": "y", "i": -1, "f": 1.5, "h": 16, "e": 1000, "n": null, "b": true,
+            "l": [1, ["a"]], "o": {"p": {"q": 2}}, "s": "c"
+        })
+    );
+    // What comes later replaces what came before.
+    assert_eq!(values("run('a:b', {a: 1, b: 2, a: x})"), json!({"b": 2}));
+    assert_eq!(values("run('a:b', {a: 1, ...x, b: 2})"), json!({"b": 2}));
+    let deep = format!("run('a:b', {{a: {}1{}}})", "[".repeat(40), "]".repeat(40));
+    assert_eq!(values(&deep), json!({}));
 }
 
 #[test]

@@ -263,21 +263,50 @@ fn a_program_without_keep_leaves_nothing() {
 }
 
 #[test]
+fn a_check_sees_the_values_that_stand_in_the_text() {
+    let values = |source: &str| {
+        let (_, calls) = Guest::new().check(python(source));
+        let [call] = &calls[..] else {
+            panic!("{calls:?}")
+        };
+        Value::from(call.literals.clone())
+    };
+    assert_eq!(
+        values(
+            "tools.a.b(t='x' 'y', i=-1, f=1.5, h=0x10, n=None, b=True, l=[1, ('a',)], \
+             o={'p': {'q': 2}}, v=x, w=f'{x}', s={1}, c=[x], y=b'z', d={x: 1}, big=10**40)"
+        ),
+        json!({
+            "t": "xy", "i": -1, "f": 1.5, "h": 16, "n": null, "b": true, "l": [1, ["a"]],
+            "o": {"p": {"q": 2}}
+        })
+    );
+    assert_eq!(
+        values("tools.run('a:b', {'a': 1, 'b': x})"),
+        json!({"a": 1})
+    );
+    assert_eq!(values("run('a:b', args={'a': 1})"), json!({"a": 1}));
+    assert_eq!(values("tools.a.b({'a': 1}, a=x, b=2)"), json!({"b": 2}));
+    assert_eq!(values("tools.a.b(a=1, **x)"), json!({}));
+}
+
+#[test]
 fn a_check_tells_problems_and_calls_and_runs_nothing() {
     let check = |source: &str| Guest::new().check(python(source));
-    let call = |tool: &str, line, column, args: Option<&[&str]>| SeenCall {
+    let call = |tool: &str, line, column, args: Option<&[&str]>, literals: Value| SeenCall {
         tool: tool.into(),
         line,
         column,
         args: args.map(|args| args.iter().map(ToString::to_string).collect()),
+        literals: literals.as_object().unwrap().clone(),
     };
     let (problems, calls) = check("print('no')\nx = tools.math.add(a=1)\ntools.run('a:b', opts)");
     assert_eq!(problems, []);
     assert_eq!(
         calls,
         [
-            call("math:add", 2, 5, Some(&["a"])),
-            call("a:b", 3, 1, None)
+            call("math:add", 2, 5, Some(&["a"]), json!({"a": 1})),
+            call("a:b", 3, 1, None, json!({}))
         ]
     );
     let (problems, calls) = check("tools.math.add(a=1)\nclass A(B): pass");
@@ -293,7 +322,10 @@ fn a_check_tells_problems_and_calls_and_runs_nothing() {
             Some(1)
         )]
     );
-    assert_eq!(calls, [call("math:add", 1, 1, Some(&["a"]))]);
+    assert_eq!(
+        calls,
+        [call("math:add", 1, 1, Some(&["a"]), json!({"a": 1}))]
+    );
     let (problems, calls) = check("const x = await tools.math.add({a: 1});");
     assert_eq!(calls, []);
     let [problem] = &problems[..] else {

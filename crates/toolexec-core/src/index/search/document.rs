@@ -2,7 +2,7 @@
 
 use super::fields::{PARTS, Part};
 use super::score::Weights;
-use super::terms::{DocId, Posting, TermId, Terms, number, pair};
+use super::terms::{DocId, Posting, TermId, Terms, number};
 use super::text::{Splitter, Word};
 use crate::id::ToolKey;
 
@@ -59,8 +59,8 @@ impl Collector<'_> {
                 }
                 if matches!(part, Part::Name | Part::Title) {
                     if let Some(before) = before {
-                        let pair = pair(terms.text(before), terms.text(word.term));
-                        words.found.push((terms.intern(&pair), part, weights.pair));
+                        let pair = terms.intern_pair(before, word.term);
+                        words.found.push((pair, part, weights.pair));
                     }
                     before = Some(word.term);
                 }

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::lexicon;
 
 /// The number of a term.
@@ -27,14 +29,16 @@ pub(super) struct Posting {
 /// All terms and their postings.
 #[derive(Debug, Default)]
 pub(super) struct Terms {
-    by_text: HashMap<Arc<str>, TermId>,
+    by_text: HashMap<Arc<str>, TermId, RandomState>,
     // The same without pairs, in order.
     sorted: BTreeMap<Arc<str>, TermId>,
     all: Vec<Term>,
     // How many terms no document has.
     empty: usize,
     // The words seen while indexing: stemming a word costs more than looking it up.
-    by_word: HashMap<Box<str>, IndexedWord>,
+    by_word: HashMap<Box<str>, IndexedWord, RandomState>,
+    // The text of a pair, while it is looked up.
+    pair: String,
 }
 
 /// What is known of a word as texts have it.
@@ -84,6 +88,18 @@ impl Terms {
         });
         self.empty += 1;
         id
+    }
+
+    /// The term for two stems that follow each other, made when it is new.
+    pub(super) fn intern_pair(&mut self, first: TermId, second: TermId) -> TermId {
+        let mut text = std::mem::take(&mut self.pair);
+        text.clear();
+        text.push_str(self.text(first));
+        text.push(' ');
+        text.push_str(self.text(second));
+        let term = self.intern(&text);
+        self.pair = text;
+        term
     }
 
     /// The term with exactly this text, if a document has it.

@@ -69,6 +69,7 @@ fn build_programs() -> Result<()> {
     for (package, kind, program) in [
         ("toolexec-guest", "--bin", "toolexec-guest"),
         ("toolexec-testkit", "--bin", "fake-mcp-server"),
+        ("toolexec-testkit", "--bin", "conformance-fixture"),
         ("toolexec-mcp", "--example", "conformance-client"),
     ] {
         run_loudly(cargo().args(["build", "--quiet", "-p", package, kind, program]))?;

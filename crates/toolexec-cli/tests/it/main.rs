@@ -6,6 +6,7 @@
 )]
 
 mod code;
+mod conformance;
 mod find;
 mod guide;
 mod import;
@@ -13,7 +14,9 @@ mod install;
 mod login;
 mod program;
 mod real;
+mod real_clients;
 mod run;
+mod serving;
 mod signals;
 mod sources;
 mod types;

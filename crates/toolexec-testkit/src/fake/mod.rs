@@ -1,5 +1,6 @@
 //! Programs that misbehave on purpose.
 
+pub mod conformance;
 pub mod mcp;
 pub mod sandbox;
 
@@ -17,5 +18,17 @@ pub fn mcp_server() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     PROGRAM
         .get_or_init(|| build(Kind::Bin, "fake-mcp-server", own, true))
+        .clone()
+}
+
+/// The program of [`conformance`], likewise.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn conformance_fixture() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    PROGRAM
+        .get_or_init(|| build(Kind::Bin, "conformance-fixture", own, true))
         .clone()
 }

@@ -12,6 +12,7 @@
 //! ```
 
 mod checkers;
+pub mod clients;
 pub mod conformance;
 mod serve;
 pub mod table;

@@ -246,6 +246,8 @@ fn check_namespace(
     own: Option<&str>,
 ) -> Result<(), ConfigError> {
     match own {
+        // Its tools have none.
+        Some("") => Ok(()),
         Some(own) => check_segment(document, &[section, name, "namespace"], "a namespace", own),
         None => check_segment(document, &[section, name], "a namespace", name),
     }

@@ -1,0 +1,26 @@
+"""fastmcp."""
+
+import asyncio
+
+from fastmcp import Client
+from fastmcp.client.transports import StdioTransport
+
+from steps import TARGET, give_up, report
+
+
+async def main():
+    server = TARGET["url"] if "url" in TARGET else StdioTransport(**TARGET)
+    async with Client(server) as client:
+        names = [tool.name for tool in await client.list_tools()]
+
+        async def call(name, args):
+            result = await client.call_tool(name, args, raise_on_error=False)
+            return result.structured_content
+
+        async def cancel(name, args):
+            await give_up(client.call_tool(name, args))
+
+        await report(names, call, cancel)
+
+
+asyncio.run(main())

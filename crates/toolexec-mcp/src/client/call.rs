@@ -25,7 +25,7 @@ use crate::client::hub::Slot;
 use crate::interaction::{self, Question};
 
 /// How often a tool may answer that it needs more input.
-const MAX_ROUNDS: usize = 10;
+pub(crate) const MAX_ROUNDS: usize = 10;
 
 /// Runs one call, within the deadline and until it is cancelled.
 pub(crate) async fn call(
@@ -119,7 +119,7 @@ async fn rounds(
 }
 
 /// Answers what a tool asks for; the state is handed back as it came.
-async fn answer_questions(
+pub(crate) async fn answer_questions(
     connection: &Connection,
     result: &Value,
     cx: &CallContext,

@@ -16,7 +16,7 @@ use rmcp::transport::streamable_http_client::{
     StreamableHttpClient, StreamableHttpClientTransportConfig,
 };
 use rmcp::transport::{AuthClient, StreamableHttpClientTransport, Transport as RmcpTransport};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use toolexec_core::{BackendRef, Error, ErrorKind, Result};
 use toolexec_process::{Child, Command, base_env};
@@ -26,7 +26,7 @@ use crate::client::auth::{self, HttpAuth};
 use crate::client::config::{HttpConfig, Protocol, ServerConfig, StdioConfig, Transport};
 use crate::client::error::{self, StderrTail};
 use crate::client::handler::Handler;
-use crate::client::hub::Hub;
+use crate::client::hub::{Hub, Note};
 use crate::client::transport::Tap;
 use crate::client::transport::http::{CappedHttp, install_tls};
 use crate::client::transport::stdio::Stdio;
@@ -36,6 +36,7 @@ pub(crate) struct Plan {
     pub(crate) server: BackendRef,
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) tools_changed: Arc<watch::Sender<u64>>,
+    pub(crate) notes: broadcast::Sender<Note>,
 }
 
 /// A connection, what notices its end, and what was learned on the way.
@@ -298,7 +299,8 @@ impl Plan {
 
     fn hub(&self) -> Arc<Hub> {
         let name = self.server.name.clone();
-        Arc::new(Hub::new(name, self.tools_changed.clone()))
+        let (tools, notes) = (self.tools_changed.clone(), self.notes.clone());
+        Arc::new(Hub::new(name, tools, notes))
     }
 
     fn handler(&self, hub: &Arc<Hub>) -> Handler {
@@ -351,24 +353,31 @@ fn ask_for_logs(peer: &Peer<RoleClient>, info: &ServerPeerInfo) {
     });
 }
 
-/// Asks a stateless server to say when its list of tools changes.
+/// Asks a stateless server to say when its lists change.
 fn subscribe(peer: &Peer<RoleClient>, info: &ServerPeerInfo, hub: &Arc<Hub>) {
-    let tools = info.capabilities.tools.as_ref();
-    if tools.and_then(|tools| tools.list_changed) != Some(true) {
-        return;
+    let capabilities = &info.capabilities;
+    let tools = capabilities.tools.as_ref().and_then(|it| it.list_changed);
+    let prompts = capabilities.prompts.as_ref().and_then(|it| it.list_changed);
+    let resources = capabilities.resources.as_ref();
+    let mut filter = SubscriptionFilter::default();
+    filter.tools_list_changed = tools.filter(|offered| *offered);
+    filter.prompts_list_changed = prompts.filter(|offered| *offered);
+    filter.resources_list_changed = resources
+        .and_then(|it| it.list_changed)
+        .filter(|offered| *offered);
+    if filter != SubscriptionFilter::default() {
+        tokio::spawn(listen(peer.clone(), filter, hub.clone()));
     }
-    let (peer, hub) = (peer.clone(), hub.clone());
-    tokio::spawn(async move {
-        let filter = SubscriptionFilter::builder().tools_list_changed().build();
-        let subscription = peer.listen(filter).await;
-        // The peer would keep the connection's channel open for this task alone.
-        drop(peer);
-        match subscription {
-            // The hub counts each change as it comes in; here they are only drained.
-            Ok(mut subscription) => while let Ok(Some(_)) = subscription.next().await {},
-            Err(error) => hub.notice(format!(
-                "changes of the list of tools will not be noticed: {error}"
-            )),
-        }
-    });
+}
+
+/// Keeps a subscription as long as the server does. The hub takes each change as it comes in; here
+/// they are only drained.
+pub(crate) async fn listen(peer: Peer<RoleClient>, filter: SubscriptionFilter, hub: Arc<Hub>) {
+    let subscription = peer.listen(filter).await;
+    // The peer would keep the connection's channel open for this task alone.
+    drop(peer);
+    match subscription {
+        Ok(mut subscription) => while let Ok(Some(_)) = subscription.next().await {},
+        Err(error) => hub.notice(format!("changes will not be noticed: {error}")),
+    }
 }

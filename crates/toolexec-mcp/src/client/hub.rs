@@ -12,7 +12,7 @@ use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, ClientRequest, GetExtensions, GetMeta,
     NumberOrString, ProgressToken, RequestId, ServerJsonRpcMessage, ServerNotification,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use toolexec_core::Event;
 
 use crate::client::convert;
@@ -30,7 +30,20 @@ pub(crate) struct Hub {
     pub(crate) server: Arc<str>,
     /// Counts the times that the list of tools may have changed; outlives connections.
     pub(crate) tools_changed: Arc<watch::Sender<u64>>,
+    /// Who wants to know what else changed; outlives connections.
+    pub(crate) notes: broadcast::Sender<Note>,
     state: Mutex<State>,
+}
+
+/// Something of a server that changed, besides its tools.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// The list of prompts.
+    Prompts,
+    /// The list of resources.
+    Resources,
+    /// The resource with this address.
+    Resource(String),
 }
 
 #[derive(Debug, Default)]
@@ -95,10 +108,15 @@ impl Slot {
 }
 
 impl Hub {
-    pub(crate) fn new(server: Arc<str>, tools_changed: Arc<watch::Sender<u64>>) -> Self {
+    pub(crate) fn new(
+        server: Arc<str>,
+        tools_changed: Arc<watch::Sender<u64>>,
+        notes: broadcast::Sender<Note>,
+    ) -> Self {
         Self {
             server,
             tools_changed,
+            notes,
             state: Mutex::default(),
         }
     }
@@ -188,6 +206,15 @@ impl Hub {
                         return None;
                     }
                     ServerNotification::ToolListChangedNotification(_) => self.bump(),
+                    ServerNotification::PromptListChangedNotification(_) => {
+                        self.note(Note::Prompts);
+                    }
+                    ServerNotification::ResourceListChangedNotification(_) => {
+                        self.note(Note::Resources);
+                    }
+                    ServerNotification::ResourceUpdatedNotification(updated) => {
+                        self.note(Note::Resource(updated.params.uri.clone()));
+                    }
                     _ => {}
                 }
                 Some(ServerJsonRpcMessage::Notification(notification))
@@ -199,6 +226,11 @@ impl Hub {
     /// Says that the list of tools may have changed.
     pub(crate) fn bump(&self) {
         self.tools_changed.send_modify(|count| *count += 1);
+    }
+
+    fn note(&self, note: Note) {
+        // Nobody listens: nothing to tell.
+        let _ = self.notes.send(note);
     }
 
     /// Whether the answer to `id` is to be passed on as JSON.

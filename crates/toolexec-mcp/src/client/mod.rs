@@ -26,6 +26,8 @@ mod error;
 mod handler;
 mod hub;
 mod list;
+#[cfg(feature = "server")]
+mod relay;
 mod supervisor;
 mod transport;
 
@@ -43,6 +45,10 @@ use supervisor::Supervisor;
 
 pub use config::{HttpConfig, ServerConfig, StdioConfig, Transport};
 pub use diagnostics::{Diagnostics, ServerState};
+#[cfg(feature = "server")]
+pub(crate) use hub::Note;
+#[cfg(feature = "server")]
+pub(crate) use relay::Part;
 
 /// How long to wait for more after a change of the list of tools: servers that add several tools
 /// say so once for each.

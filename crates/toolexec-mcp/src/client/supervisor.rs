@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 use toolexec_core::{BackendRef, Error, ErrorKind, Result};
 use toolexec_process::Tail;
@@ -16,6 +16,10 @@ use super::connect::{Connected, Plan};
 use super::connection::{Connection, End};
 use crate::client::config::{Protocol, ServerConfig};
 use crate::client::error::Cause;
+use crate::client::hub::Note;
+
+/// How many changes a reader may be behind.
+const NOTES: usize = 256;
 
 /// Keeps one connection for all callers.
 pub(crate) struct Supervisor {
@@ -26,6 +30,7 @@ pub(crate) struct Inner {
     server: BackendRef,
     config: Arc<ServerConfig>,
     tools_changed: Arc<watch::Sender<u64>>,
+    notes: broadcast::Sender<Note>,
     // The server answered `initialize` when asked with `server/discover`.
     is_legacy: AtomicBool,
     state: Mutex<State>,
@@ -91,6 +96,7 @@ impl Supervisor {
                 server,
                 config: Arc::new(config),
                 tools_changed: Arc::new(watch::Sender::new(0)),
+                notes: broadcast::Sender::new(NOTES),
                 is_legacy: AtomicBool::new(false),
                 state: Mutex::default(),
             }),
@@ -111,6 +117,12 @@ impl Supervisor {
 
     pub(crate) fn watch_tools(&self) -> watch::Receiver<u64> {
         self.inner.tools_changed.subscribe()
+    }
+
+    /// What else of the server changes, from now on.
+    #[cfg(feature = "server")]
+    pub(crate) fn watch_notes(&self) -> broadcast::Receiver<Note> {
+        self.inner.notes.subscribe()
     }
 
     /// The connection; starts it when there is none.
@@ -233,6 +245,7 @@ impl Inner {
             server: self.server.clone(),
             config: self.config.clone(),
             tools_changed: self.tools_changed.clone(),
+            notes: self.notes.clone(),
         };
         let connected = plan.connect(protocol).await;
         let mut state = self.lock();

@@ -9,8 +9,10 @@ use toolexec_core::code::CodeExecutor;
 use toolexec_core::sandbox::{Language, Limits, Profile};
 use toolexec_core::{ChainLimits, DocStore, Runner};
 
+use super::changes::Changes;
 use super::meta::{MetaTools, at_least_standard};
 use super::options::Mode;
+use super::results::{ResultOptions, Results};
 use super::{Server, Shared};
 
 /// The languages of programs, as clients name them.
@@ -30,7 +32,10 @@ pub struct ServerBuilder {
     code: Option<CodeExecutor>,
     profile: Profile,
     mode: Mode,
+    results: Option<ResultOptions>,
     instructions: Option<String>,
+    #[cfg(feature = "client")]
+    upstreams: Vec<Arc<crate::McpServer>>,
 }
 
 impl ServerBuilder {
@@ -42,7 +47,10 @@ impl ServerBuilder {
             code: None,
             profile: Profile::Standard,
             mode: Mode::default(),
+            results: None,
             instructions: None,
+            #[cfg(feature = "client")]
+            upstreams: Vec::new(),
         }
     }
 
@@ -72,9 +80,24 @@ impl ServerBuilder {
         self
     }
 
+    /// Keeps results that are too large for a model, and offers `read_result`. In the mode `direct`
+    /// results are sent whole: tools promise their clients values of a schema.
+    pub fn results(mut self, options: ResultOptions) -> Self {
+        self.results = Some(options);
+        self
+    }
+
     /// Sets what clients may tell their model about this server.
     pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
         self.instructions = Some(instructions.into());
+        self
+    }
+
+    /// Passes on the resources, prompts and completions of a server, where its tools are listed
+    /// directly. Its tools come through the runner, as those of any source.
+    #[cfg(feature = "client")]
+    pub fn upstream(mut self, server: Arc<crate::McpServer>) -> Self {
+        self.upstreams.push(server);
         self
     }
 
@@ -84,16 +107,31 @@ impl ServerBuilder {
     /// Safe: nothing was started.
     pub async fn build(self) -> Server {
         let languages = languages(self.code.as_ref(), self.profile).await;
+        #[cfg(feature = "client")]
+        let relays = self.mode != Mode::Meta && !self.upstreams.is_empty();
+        #[cfg(not(feature = "client"))]
+        let relays = false;
+        let info = info(self.mode, relays, self.instructions);
+        let results = self.results.map(Results::new);
+        let (mut runner, mut code) = (self.runner, self.code);
+        if let Some(results) = &results {
+            runner = runner.with_results(results.store());
+            code = code.map(|code| code.with_results(results.store()));
+        }
         Server {
             shared: Arc::new(Shared {
-                meta: MetaTools::new(&languages),
-                runner: self.runner,
+                meta: MetaTools::new(&languages, results.as_ref()),
+                results,
+                runner,
                 docs: self.docs,
                 chain_limits: self.chain_limits,
-                code: self.code.filter(|_| !languages.is_empty()),
+                code: code.filter(|_| !languages.is_empty()),
                 profile: self.profile,
                 mode: self.mode,
-                info: Arc::new(info(self.mode, self.instructions)),
+                info: Arc::new(info),
+                changes: Changes::default(),
+                #[cfg(feature = "client")]
+                upstreams: self.upstreams,
                 decision: OnceCell::new(),
                 parked: Arc::default(),
             }),
@@ -102,7 +140,7 @@ impl ServerBuilder {
 }
 
 /// What clients read about the server.
-fn info(mode: Mode, instructions: Option<String>) -> ServerConfig {
+fn info(mode: Mode, relays: bool, instructions: Option<String>) -> ServerConfig {
     let mut capabilities = ServerCapabilities::builder()
         .enable_tools()
         .enable_logging()
@@ -110,6 +148,20 @@ fn info(mode: Mode, instructions: Option<String>) -> ServerConfig {
     if let Some(tools) = &mut capabilities.tools {
         // The list of meta tools never changes.
         tools.list_changed = (mode != Mode::Meta).then_some(true);
+    }
+    if relays {
+        // What the servers have is known when they are started, which is later.
+        let more = ServerCapabilities::builder()
+            .enable_completions()
+            .enable_prompts()
+            .enable_prompts_list_changed()
+            .enable_resources()
+            .enable_resources_list_changed()
+            .enable_resources_subscribe()
+            .build();
+        capabilities.completions = more.completions;
+        capabilities.prompts = more.prompts;
+        capabilities.resources = more.resources;
     }
     let us = Implementation::new("toolexec", env!("CARGO_PKG_VERSION"));
     let mut info = ServerConfig::new(capabilities).with_server_info(us);

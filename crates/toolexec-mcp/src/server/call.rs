@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, ErrorData, InputRequiredResult, ProtocolVersion,
+    CallToolRequestParams, CallToolResponse, ErrorData, InputRequiredResult, InputResponses,
+    ProtocolVersion,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use serde_json::json;
@@ -15,7 +17,7 @@ use super::answer::Answer;
 use super::ask::Asker;
 use super::context::{call_context, caller};
 use super::events::Notifier;
-use super::flow::{Asking, Flow, Progress};
+use super::flow::{Asking, Flow, Progress, Reply};
 use super::handler::Handler;
 use super::meta::{self, MetaTool};
 use super::options::Mode;
@@ -40,66 +42,100 @@ pub(super) async fn call(
     context: RequestContext<RoleServer>,
 ) -> Result<CallToolResponse, ErrorData> {
     let server = &handler.server;
-    let target = server.target(&request.name).await?;
-    let asking = asking(&context);
-    let notifier = handler.notifier(&context, &target);
-    let of = whose(&request, &context);
-    let flow = match request.request_state.take() {
-        Some(key) => {
-            let mut flow = server
-                .shared
-                .parked
-                .take(&key, &of)
-                .ok_or_else(unknown_state)?;
-            flow.answered(&request.input_responses.take().unwrap_or_default());
-            flow
-        }
-        None => {
-            let args = request.arguments.take().unwrap_or_default();
-            start(server, target, args, &context, asking, &notifier)
-        }
+    let target = server.target(&request.name, &context).await?;
+    let is_chain = matches!(target, Target::Meta(MetaTool::RunChain));
+    let of = whose("tools/call", &request.name, &request.arguments, &context);
+    let round = Round {
+        key: request.request_state.take(),
+        answers: request.input_responses.take().unwrap_or_default(),
     };
-    match flow.drive(&context, asking, notifier).await {
-        Progress::Answered(answer) => Ok(answer.into_result().into()),
-        Progress::NeedsInput(flow) => {
-            let requests = flow.input_requests();
-            let key = server.shared.parked.park(flow, of);
-            Ok(InputRequiredResult::new(Some(requests), Some(key)).into())
-        }
+    let args = request.arguments.take().unwrap_or_default();
+    let tools = server.clone();
+    let work = |cx| async move { Reply::Tool(perform(&tools, target, args, cx).await) };
+    match handler.flow(&context, round, of, is_chain, work).await? {
+        Step::Replied(Reply::Tool(answer)) => Ok(answer.into_result().into()),
+        Step::NeedsInput(result) => Ok(result.into()),
+        #[cfg(feature = "client")]
+        Step::Replied(Reply::Relayed(_)) => Err(unknown_state()),
     }
 }
 
-fn start(
-    server: &Server,
-    target: Target,
-    args: Args,
-    context: &RequestContext<RoleServer>,
-    asking: Asking,
-    notifier: &Notifier,
-) -> Flow {
+/// What a client sends when it calls again with the input it was asked for.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    pub(super) key: Option<String>,
+    pub(super) answers: InputResponses,
+}
+
+/// How far a request came.
+pub(super) enum Step {
+    Replied(Reply),
+    NeedsInput(InputRequiredResult),
+}
+
+impl Handler {
+    /// Starts `work`, or goes on with what waited for the input of this round, until there is a
+    /// reply or more input is needed.
+    pub(super) async fn flow<W, F>(
+        &self,
+        context: &RequestContext<RoleServer>,
+        round: Round,
+        of: String,
+        is_chain: bool,
+        work: W,
+    ) -> Result<Step, ErrorData>
+    where
+        W: FnOnce(CallContext) -> F,
+        F: Future<Output = Reply> + Send + 'static,
+    {
+        let parked = &self.server.shared.parked;
+        let asking = asking(context);
+        let notifier = self.notifier(context, is_chain);
+        let flow = match round.key {
+            Some(key) => {
+                let mut flow = parked.take(&key, &of).ok_or_else(unknown_state)?;
+                flow.answered(&round.answers);
+                flow
+            }
+            None => start(context, asking, notifier.listens(), work),
+        };
+        Ok(match flow.drive(context, asking, notifier).await {
+            Progress::Answered(reply) => Step::Replied(reply),
+            Progress::NeedsInput(flow) => {
+                let requests = flow.input_requests();
+                let key = parked.park(flow, of);
+                Step::NeedsInput(InputRequiredResult::new(Some(requests), Some(key)))
+            }
+        })
+    }
+}
+
+fn start<W, F>(context: &RequestContext<RoleServer>, asking: Asking, listens: bool, work: W) -> Flow
+where
+    W: FnOnce(CallContext) -> F,
+    F: Future<Output = Reply> + Send + 'static,
+{
     let cancel = CancellationToken::new();
     let mut cx = call_context(context).with_cancel(cancel.clone());
-    let events = notifier.listens().then(|| EventSink::channel(EVENTS));
-    let events = events.map(|(sink, events)| {
-        cx = cx.clone().with_events(sink);
-        events
-    });
-    let asker = context.client_capabilities().and_then(Asker::new);
-    let may_ask = asker.is_some();
-    let questions = asker.map(|(asker, questions)| {
-        cx = interaction::answered_by(cx.clone(), Arc::new(asker));
-        questions
-    });
-    let server = server.clone();
-    let work = async move { perform(&server, target, args, cx).await };
-    let work: futures_util::future::BoxFuture<'static, Answer> =
-        if may_ask && asking == Asking::Rounds {
-            // It goes on while the client is asked, after this request was answered.
-            let task = AbortOnDropHandle::new(tokio::spawn(work));
-            Box::pin(async move { task.await.unwrap_or_else(|_| broken()) })
-        } else {
-            Box::pin(work)
-        };
+    let mut events = None;
+    if listens {
+        let (sink, receiver) = EventSink::channel(EVENTS);
+        cx = cx.with_events(sink);
+        events = Some(receiver);
+    }
+    let mut questions = None;
+    if let Some((asker, receiver)) = context.client_capabilities().and_then(Asker::new) {
+        cx = interaction::answered_by(cx, Arc::new(asker));
+        questions = Some(receiver);
+    }
+    let work = work(cx);
+    let work: BoxFuture<'static, Reply> = if questions.is_some() && asking == Asking::Rounds {
+        // It goes on while the client is asked, after this request was answered.
+        let task = AbortOnDropHandle::new(tokio::spawn(work));
+        Box::pin(async move { task.await.unwrap_or_else(|_| broken()) })
+    } else {
+        Box::pin(work)
+    };
     let mut flow = Flow::new(work, cancel);
     flow.events = events;
     flow.questions = questions;
@@ -134,7 +170,11 @@ async fn direct_call(
 
 impl Server {
     /// What a name stands for.
-    async fn target(&self, name: &str) -> Result<Target, ErrorData> {
+    async fn target(
+        &self,
+        name: &str,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<Target, ErrorData> {
         if self.decide().await.mode == Mode::Meta {
             return self.meta().find(name).map(Target::Meta).ok_or_else(|| {
                 let names: Vec<&str> = self.meta().names().collect();
@@ -146,12 +186,13 @@ impl Server {
                 ErrorData::invalid_params(message, None)
             });
         }
-        let index = self.runner().index();
+        let runner = self.runner_for(caller(context).as_ref());
+        let index = runner.index();
         let id = match direct::id_of(name, index) {
             Some(id) => Some(id),
             // A name with a fingerprint can be read only when the tool is known.
             None => {
-                self.runner().load_all().await;
+                runner.load_all().await;
                 direct::id_of(name, index)
             }
         };
@@ -163,7 +204,7 @@ impl Server {
             )
         };
         let id = id.ok_or_else(|| unknown(&[]))?;
-        match self.runner().find(&id).await {
+        match runner.find(&id).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Err(unknown(error.hints())),
             // Whatever else is wrong is an answer that a model reads.
             _ => Ok(Target::Tool(id)),
@@ -172,13 +213,12 @@ impl Server {
 }
 
 impl Handler {
-    fn notifier(&self, context: &RequestContext<RoleServer>, target: &Target) -> Notifier {
+    fn notifier(&self, context: &RequestContext<RoleServer>, is_chain: bool) -> Notifier {
         let level = if is_stateless(context) {
             context.meta.log_level()
         } else {
             Some(self.log_level())
         };
-        let is_chain = matches!(target, Target::Meta(MetaTool::RunChain));
         let token = context.meta.get_progress_token();
         Notifier::new(context.peer.clone(), token, level, is_chain)
     }
@@ -199,13 +239,18 @@ fn asking(context: &RequestContext<RoleServer>) -> Asking {
     }
 }
 
-/// Whose call of what it is: a call that waits for input goes on only for the same.
-fn whose(request: &CallToolRequestParams, context: &RequestContext<RoleServer>) -> String {
+/// Whose request for what it is: one that waits for input goes on only for the same.
+pub(super) fn whose(
+    method: &str,
+    name: &str,
+    args: &Option<Args>,
+    context: &RequestContext<RoleServer>,
+) -> String {
     let caller = caller(context).map(|caller| caller.name.clone());
-    json!([caller, request.name, request.arguments]).to_string()
+    json!([caller, method, name, args]).to_string()
 }
 
-fn unknown_state() -> ErrorData {
+pub(super) fn unknown_state() -> ErrorData {
     ErrorData::invalid_params(
         "this requestState belongs to no call that waits for input: it was used, changed or is \
          too old, or tool and arguments are not the same; call the tool anew",
@@ -213,7 +258,8 @@ fn unknown_state() -> ErrorData {
     )
 }
 
-fn broken() -> Answer {
+fn broken() -> Reply {
     let message = "the call ended without an answer";
-    Answer::failure(&toolexec_core::Error::new(ErrorKind::Internal, message))
+    let error = toolexec_core::Error::new(ErrorKind::Internal, message);
+    Reply::Tool(Answer::failure(&error))
 }

@@ -1,10 +1,12 @@
 //! What clients find in the list of tools.
 
 use rmcp::model::{ErrorData, ListToolsResult, Tool as McpTool};
+use tokio::sync::broadcast::Receiver;
 use toolexec_core::index::Cursor;
 use toolexec_core::{Error, Runner};
 
 use super::Server;
+use super::changes::Change;
 use super::direct;
 use super::options::Mode;
 
@@ -63,6 +65,24 @@ impl Server {
         };
         tracing::info!(%mode, reason, "the mode was chosen");
         Decision { mode, reason }
+    }
+
+    /// Whether anything that clients list can change.
+    pub(super) fn may_change(&self) -> bool {
+        self.shared.mode != Mode::Meta
+    }
+
+    /// What changes from now on.
+    pub(super) fn watch_changes(&self) -> Receiver<Change> {
+        self.shared
+            .changes
+            .start(self.runner().index(), |sender, stop| {
+                #[cfg(feature = "client")]
+                self.relay_notes(sender, stop);
+                #[cfg(not(feature = "client"))]
+                let _ = (sender, stop);
+            });
+        self.shared.changes.subscribe()
     }
 
     /// A page of the list of tools, as `runner` shows them.

@@ -5,6 +5,8 @@ use std::future::pending;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+#[cfg(feature = "client")]
+use rmcp::model::ErrorData;
 use rmcp::model::{InputRequests, InputResponses};
 use rmcp::service::{RequestContext, RoleServer};
 use serde_json::Value;
@@ -18,13 +20,23 @@ use super::events::Notifier;
 
 /// A call while it runs. Dropping it ends the call.
 pub(super) struct Flow {
-    pub(super) work: BoxFuture<'static, Answer>,
+    pub(super) work: BoxFuture<'static, Reply>,
     pub(super) events: Option<mpsc::Receiver<Event>>,
     pub(super) questions: Option<mpsc::Receiver<Batch>>,
     /// Cancels the work.
     pub(super) cancel: CancellationToken,
     /// What the client was asked and has not answered.
     open: Vec<Open>,
+}
+
+/// What a request is answered.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// The answer of a tool.
+    Tool(Answer),
+    /// What a server answered that the request was passed on to.
+    #[cfg(feature = "client")]
+    Relayed(Result<Value, ErrorData>),
 }
 
 /// How the client is asked.
@@ -38,7 +50,7 @@ pub(super) enum Asking {
 
 /// How far a call came.
 pub(super) enum Progress {
-    Answered(Answer),
+    Answered(Reply),
     NeedsInput(Flow),
 }
 
@@ -50,7 +62,7 @@ struct Open {
 }
 
 impl Flow {
-    pub(super) fn new(work: BoxFuture<'static, Answer>, cancel: CancellationToken) -> Self {
+    pub(super) fn new(work: BoxFuture<'static, Reply>, cancel: CancellationToken) -> Self {
         Self {
             work,
             events: None,

@@ -1,14 +1,26 @@
 //! What rmcp asks of a server.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rmcp::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, ErrorData, ListToolsResult, LoggingLevel,
-    PaginatedRequestParams, ServerConfig, SetLevelRequestParams, Tool as McpTool,
+    PaginatedRequestParams, ProtocolVersion, ServerConfig, SetLevelRequestParams,
+    SubscriptionFilter, Tool as McpTool,
 };
-use rmcp::service::{RequestContext, RoleServer};
+#[cfg(feature = "client")]
+use rmcp::model::{
+    CompleteRequestParams, CompleteResult, GetPromptRequestParams, GetPromptResponse,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ReadResourceRequestParams,
+    ReadResourceResponse, SubscribeRequestParams, UnsubscribeRequestParams,
+};
+use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
 
+use super::changes::{Watched, tell_listener, tell_session};
+use super::context::caller;
+#[cfg(feature = "client")]
+use super::relay::List;
 use super::{Server, call};
 
 /// One client's view of the server: one session of the older revisions, or one request of
@@ -18,6 +30,8 @@ pub(super) struct Handler {
     pub(super) server: Server,
     /// The least severe log message that the client of a session wants.
     level: Arc<Mutex<LoggingLevel>>,
+    /// The resources that it watches.
+    pub(super) watched: Arc<Watched>,
 }
 
 impl Handler {
@@ -25,6 +39,7 @@ impl Handler {
         Self {
             server,
             level: Arc::new(Mutex::new(LoggingLevel::Info)),
+            watched: Arc::default(),
         }
     }
 
@@ -38,8 +53,34 @@ impl ServerHandler for Handler {
         (*self.server.shared.info).clone()
     }
 
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        Cow::Borrowed(ProtocolVersion::KNOWN_VERSIONS)
+    }
+
     fn get_tool(&self, name: &str) -> Option<McpTool> {
         self.server.known_tool(name)
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        if self.server.may_change() {
+            let changes = self.server.watch_changes();
+            tokio::spawn(tell_session(context.peer, changes, self.watched.clone()));
+        }
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(requested.supported_by(&self.server.shared.info.capabilities))
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let changes = self.server.watch_changes();
+        #[cfg(feature = "client")]
+        self.watch_accepted(&context).await;
+        tell_listener(&context, changes).await;
+        Ok(())
     }
 
     async fn set_level(
@@ -54,10 +95,11 @@ impl ServerHandler for Handler {
     async fn list_tools(
         &self,
         request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let cursor = request.and_then(|request| request.cursor);
-        self.server.list_tools(self.server.runner(), cursor).await
+        let runner = self.server.runner_for(caller(&context).as_ref());
+        self.server.list_tools(&runner, cursor).await
     }
 
     async fn call_tool(
@@ -66,5 +108,78 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         call::call(self, request, context).await
+    }
+
+    #[cfg(feature = "client")]
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        self.relay_list(List::Resources, request, &context).await
+    }
+
+    #[cfg(feature = "client")]
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        self.relay_list(List::Templates, request, &context).await
+    }
+
+    #[cfg(feature = "client")]
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        self.relay_list(List::Prompts, request, &context).await
+    }
+
+    #[cfg(feature = "client")]
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        self.read_relayed(request, context).await
+    }
+
+    #[cfg(feature = "client")]
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        self.prompt_relayed(request, context).await
+    }
+
+    #[cfg(feature = "client")]
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        self.complete_relayed(&request, &context).await
+    }
+
+    #[cfg(feature = "client")]
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.subscribe_relayed(request.uri, &context).await
+    }
+
+    #[cfg(feature = "client")]
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.watched.remove(&request.uri);
+        Ok(())
     }
 }

@@ -14,6 +14,7 @@ pub mod auth;
 mod builder;
 mod call;
 mod catalogue;
+mod changes;
 mod context;
 mod direct;
 mod events;
@@ -23,6 +24,11 @@ pub mod http;
 mod meta;
 mod options;
 mod parked;
+#[cfg(feature = "client")]
+mod relay;
+#[cfg(feature = "client")]
+mod relayed;
+pub mod results;
 mod stdio;
 
 use std::fmt;
@@ -32,10 +38,12 @@ use rmcp::model::ServerConfig;
 use tokio::sync::OnceCell;
 use toolexec_core::code::CodeExecutor;
 use toolexec_core::sandbox::Profile;
-use toolexec_core::{ChainLimits, DocStore, Runner};
+use toolexec_core::{Caller, ChainLimits, DocStore, Runner};
 
+use changes::Changes;
 use meta::MetaTools;
 use parked::Parked;
+use results::Results;
 
 pub use builder::ServerBuilder;
 pub use catalogue::Decision;
@@ -54,11 +62,16 @@ struct Shared {
     code: Option<CodeExecutor>,
     profile: Profile,
     mode: Mode,
+    results: Option<Results>,
     meta: MetaTools,
     /// What clients read about this server.
     info: Arc<ServerConfig>,
     decision: OnceCell<Decision>,
     parked: Arc<Parked>,
+    changes: Changes,
+    /// Servers whose resources, prompts and completions are passed on.
+    #[cfg(feature = "client")]
+    upstreams: Vec<Arc<crate::McpServer>>,
 }
 
 /// Starts an MCP server in front of what is given: an executor, or a builder already.
@@ -76,6 +89,11 @@ impl Server {
         &self.shared.runner
     }
 
+    /// The runner as this caller sees it: tools that it may never call are not there.
+    fn runner_for(&self, caller: Option<&Arc<Caller>>) -> Runner {
+        self.shared.runner.seen_by(caller)
+    }
+
     fn docs(&self) -> &DocStore {
         &self.shared.docs
     }
@@ -90,6 +108,10 @@ impl Server {
 
     fn profile(&self) -> Profile {
         self.shared.profile
+    }
+
+    fn results(&self) -> Option<&Results> {
+        self.shared.results.as_ref()
     }
 
     fn meta(&self) -> &MetaTools {

@@ -17,8 +17,11 @@ pub const MIN_SECRET: usize = 16;
 pub struct ApiKey {
     pub(super) name: String,
     caller: Arc<Caller>,
-    hash: [u8; SHA256_OUTPUT_LEN],
+    hash: Hash,
 }
+
+/// The SHA-256 of a secret.
+pub(super) type Hash = [u8; SHA256_OUTPUT_LEN];
 
 impl ApiKey {
     /// A key by its secret; white space around it is left out.
@@ -58,7 +61,7 @@ impl ApiKey {
         Ok(Self::new(name, roles, bytes))
     }
 
-    fn new(name: &str, roles: &[String], hash: [u8; SHA256_OUTPUT_LEN]) -> Self {
+    fn new(name: &str, roles: &[String], hash: Hash) -> Self {
         Self {
             name: name.to_owned(),
             caller: Arc::new(Caller {
@@ -73,8 +76,9 @@ impl ApiKey {
         self.caller.clone()
     }
 
-    pub(super) fn fits(&self, secret: &str) -> bool {
-        self.hash.ct_eq(&hash(secret)).into()
+    /// Whether it is the key with this hash.
+    pub(super) fn fits(&self, hash: &Hash) -> bool {
+        self.hash.ct_eq(hash).into()
     }
 
     pub(super) fn has_same_secret(&self, other: &Self) -> bool {
@@ -90,13 +94,13 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-fn hash(secret: &str) -> [u8; SHA256_OUTPUT_LEN] {
+pub(super) fn hash(secret: &str) -> Hash {
     let mut bytes = [0; SHA256_OUTPUT_LEN];
     bytes.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
     bytes
 }
 
-fn unhex(text: &str) -> Option<[u8; SHA256_OUTPUT_LEN]> {
+fn unhex(text: &str) -> Option<Hash> {
     if text.len() != 2 * SHA256_OUTPUT_LEN || !text.is_ascii() {
         return None;
     }

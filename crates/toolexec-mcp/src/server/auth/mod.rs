@@ -163,9 +163,10 @@ impl Authenticator {
 
     fn by_key(&self, secret: &str) -> Option<Arc<Caller>> {
         // Every key is looked at, so that the time tells nothing about which are near.
+        let hash = key::hash(secret);
         let mut found = None;
         for key in &self.0.keys {
-            if key.fits(secret) {
+            if key.fits(&hash) {
                 found = Some(key.caller());
             }
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use toolexec_core::code::{Outcome, Submission};
+use toolexec_core::results::{owner_of, resolve};
 use toolexec_core::sandbox::{Language, Limits, Profile};
 use toolexec_core::{Args, CallContext, Error, ErrorKind, Result};
 
@@ -36,19 +37,35 @@ pub(super) async fn execute(server: &Server, args: Args, cx: CallContext) -> Res
         })
         .profile(server.profile());
     submission.inputs = args.inputs;
-    let outcome = code.execute(submission, &cx).await?;
-    Ok(outcome_answer(&outcome))
+    let Some(results) = server.results() else {
+        let outcome = code.execute(submission, &cx).await?;
+        let (stdout, stderr) = (json!(outcome.stdout), json!(outcome.stderr));
+        return Ok(outcome_answer(
+            &outcome,
+            outcome.value.clone(),
+            stdout,
+            stderr,
+        ));
+    };
+    // A program takes handles among its inputs, and what is large of its outcome is one.
+    let store = results.store();
+    submission.inputs = resolve(&*store, owner_of(&cx), submission.inputs).await?;
+    let mut outcome = code.execute(submission, &cx).await?;
+    let value = results.fit(std::mem::take(&mut outcome.value), &cx).await;
+    let stdout = results.fit(json!(outcome.stdout), &cx).await;
+    let stderr = results.fit(json!(outcome.stderr), &cx).await;
+    Ok(outcome_answer(&outcome, value, stdout, stderr))
 }
 
 /// What a model needs of an outcome; the rest is for clients, in `_meta`.
-fn outcome_answer(outcome: &Outcome) -> Answer {
-    let mut structured = json!({ "value": outcome.value });
+fn outcome_answer(outcome: &Outcome, value: Value, stdout: Value, stderr: Value) -> Answer {
+    let mut structured = json!({ "value": value });
     if let Some(error) = &outcome.error {
         structured["error"] = json!(error);
     }
-    for (key, text) in [("stdout", &outcome.stdout), ("stderr", &outcome.stderr)] {
-        if !text.is_empty() {
-            structured[key] = json!(text);
+    for (key, text) in [("stdout", stdout), ("stderr", stderr)] {
+        if text != json!("") {
+            structured[key] = text;
         }
     }
     if !outcome.logs.is_empty() {

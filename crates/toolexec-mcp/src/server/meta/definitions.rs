@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::MetaTool;
 
-pub(super) fn tool(tool: MetaTool, languages: &[&str]) -> McpTool {
+pub(super) fn tool(tool: MetaTool, languages: &[&str], has_jq: bool) -> McpTool {
     let (description, input, output, annotations) = match tool {
         MetaTool::SearchTools => (
             "Find tools by what they do. Next: describe_tool, then run_tool or execute_code.",
@@ -108,14 +108,33 @@ pub(super) fn tool(tool: MetaTool, languages: &[&str]) -> McpTool {
                 }),
                 &["language", "code"],
             ),
-            answer(json!({"value": {}, "stdout": {"type": "string"}})),
+            answer(json!({"value": {}, "stdout": {}})),
             ToolAnnotations::default(),
+        ),
+        MetaTool::ReadResult => (
+            "Read part of a large result, by the `$result` of its handle.",
+            object(read_result(has_jq), &["result"]),
+            answer(json!({"value": {}, "values": {"type": "array"}})),
+            read_only(),
         ),
     };
     let mut listed = McpTool::new(tool.as_str(), description, input);
     listed.output_schema = Some(output);
     listed.annotations = (annotations != ToolAnnotations::default()).then_some(annotations);
     listed
+}
+
+fn read_result(has_jq: bool) -> Value {
+    let mut properties = json!({
+        "result": {"type": "string"},
+        "at": {"type": "string", "description": "JSON Pointer"},
+        "offset": {"type": "integer", "minimum": 0},
+        "limit": {"type": "integer", "minimum": 1},
+    });
+    if has_jq {
+        properties["jq"] = json!({"type": "string", "description": "filter"});
+    }
+    properties
 }
 
 fn read_only() -> ToolAnnotations {

@@ -3,6 +3,7 @@
 mod code;
 mod definitions;
 mod find;
+mod read;
 mod run;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use toolexec_core::{Args, CallContext, Error, ErrorKind, Result, Stage};
 
 use super::Server;
 use super::answer::Answer;
+use super::results::Results;
 
 pub(super) use code::at_least_standard;
 
@@ -28,10 +30,11 @@ pub(super) enum MetaTool {
     RunTool,
     RunChain,
     ExecuteCode,
+    ReadResult,
 }
 
 impl MetaTool {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::SearchTools,
         Self::DescribeTool,
         Self::ListNamespaces,
@@ -40,6 +43,7 @@ impl MetaTool {
         Self::RunTool,
         Self::RunChain,
         Self::ExecuteCode,
+        Self::ReadResult,
     ];
 
     pub(super) fn as_str(self) -> &'static str {
@@ -52,6 +56,7 @@ impl MetaTool {
             Self::RunTool => "run_tool",
             Self::RunChain => "run_chain",
             Self::ExecuteCode => "execute_code",
+            Self::ReadResult => "read_result",
         }
     }
 }
@@ -63,13 +68,16 @@ pub(super) struct MetaTools {
 }
 
 impl MetaTools {
-    /// `languages` are those that programs may have; without any there is no `execute_code`.
-    pub(super) fn new(languages: &[&str]) -> Self {
+    /// `languages` are those that programs may have; without any there is no `execute_code`, and
+    /// where no results are kept no `read_result`.
+    pub(super) fn new(languages: &[&str], results: Option<&Results>) -> Self {
         let tools = MetaTool::ALL
             .into_iter()
             .filter(|tool| *tool != MetaTool::ExecuteCode || !languages.is_empty())
+            .filter(|tool| *tool != MetaTool::ReadResult || results.is_some())
             .filter_map(|tool| {
-                let listed = definitions::tool(tool, languages);
+                let has_jq = results.is_some_and(Results::has_jq);
+                let listed = definitions::tool(tool, languages, has_jq);
                 let schema = Value::Object((*listed.input_schema).clone());
                 // They are ours, and a test compiles them all.
                 let schema = Schema::compile(Arc::new(schema)).ok()?;
@@ -120,13 +128,14 @@ pub(super) async fn call(
     cx: CallContext,
 ) -> Result<Answer> {
     match tool {
-        MetaTool::SearchTools => find::search(server, args).await,
-        MetaTool::DescribeTool => find::describe(server, args).await,
-        MetaTool::ListNamespaces => find::namespaces(server, args).await,
-        MetaTool::ListTools => find::list(server, args).await,
-        MetaTool::ListToolExamples => find::examples(server, args).await,
+        MetaTool::SearchTools => find::search(server, args, &cx).await,
+        MetaTool::DescribeTool => find::describe(server, args, &cx).await,
+        MetaTool::ListNamespaces => find::namespaces(server, args, &cx).await,
+        MetaTool::ListTools => find::list(server, args, &cx).await,
+        MetaTool::ListToolExamples => find::examples(server, args, &cx).await,
         MetaTool::RunTool => run::tool(server, args, cx).await,
         MetaTool::RunChain => run::chain(server, args, cx).await,
         MetaTool::ExecuteCode => code::execute(server, args, cx).await,
+        MetaTool::ReadResult => read::result(server, args, &cx).await,
     }
 }

@@ -17,9 +17,14 @@ struct Run {
 
 pub(super) async fn tool(server: &Server, args: Args, cx: CallContext) -> Result<Answer> {
     let args: Run = server.meta().read(MetaTool::RunTool, args)?;
-    let request = Request::new(args.tool, args.args).with_context(cx);
-    let result = server.runner().run(request).await?;
-    Ok(value_answer(result))
+    let request = Request::new(args.tool, args.args).with_context(cx.clone());
+    let mut result = server.runner().run(request).await?;
+    let mut failure = result.is_error.then(|| result.failure_message());
+    if let Some(results) = server.results() {
+        results.fit_result(&mut result, &cx).await;
+        failure = failure.map(|message| results.shortened(&message));
+    }
+    Ok(value_answer(result, failure))
 }
 
 pub(super) async fn chain(server: &Server, args: Args, cx: CallContext) -> Result<Answer> {
@@ -28,6 +33,10 @@ pub(super) async fn chain(server: &Server, args: Args, cx: CallContext) -> Resul
         .runner()
         .chain(chain, server.chain_limits(), &cx)
         .await?;
+    let outcome = match server.results() {
+        Some(results) => results.fit_chain(outcome, &cx).await,
+        None => outcome,
+    };
     let is_error = !outcome.is_ok();
     Ok(Answer {
         is_error,
@@ -36,7 +45,7 @@ pub(super) async fn chain(server: &Server, args: Args, cx: CallContext) -> Resul
 }
 
 /// The value of a tool; pictures, sounds and resources stay blocks of content.
-fn value_answer(result: RunResult) -> Answer {
+fn value_answer(result: RunResult, failure: Option<String>) -> Answer {
     let is_text = result
         .content
         .iter()
@@ -46,8 +55,8 @@ fn value_answer(result: RunResult) -> Answer {
     } else {
         json!({ "value": without_data(&result.value) })
     };
-    if result.is_error {
-        structured["error"] = json!({"code": "tool_failed", "message": result.failure_message()});
+    if let Some(message) = failure {
+        structured["error"] = json!({"code": "tool_failed", "message": message});
     }
     let content = if is_text {
         vec![Content::text(text_of(&result.value))]

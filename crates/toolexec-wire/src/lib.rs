@@ -23,6 +23,7 @@
 //! less) and JSON nests at most [`MAX_DEPTH`] deep; a side that breaks the protocol is hung up on.
 
 mod frame;
+mod hot;
 mod message;
 
 pub use frame::{FrameError, FrameReader, decode, encode};
@@ -34,3 +35,5 @@ pub const PROTOCOL: u32 = 1;
 pub const MAX_FRAME: usize = 16 << 20;
 /// How deep the JSON of a frame nests at most (the limit of `serde_json`).
 pub const MAX_DEPTH: usize = 127;
+/// The argument with which a program that is more than a guest is started as one.
+pub const GUEST_ARGUMENT: &str = "--toolexec-guest";

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use toolexec_wire::{FrameError, FrameReader, MAX_FRAME, ToGuest, ToHost, decode, encode};
+use toolexec_wire::{FrameError, FrameReader, MAX_FRAME, ToGuest, ToHost, encode};
 
 use crate::sandbox::{Ended, Guest, Session};
 
@@ -89,7 +89,7 @@ impl Link {
             return Err(LinkError::Broken(why));
         }
         // The words of the parser quote what it read, which is the guest's own text.
-        decode(frame)
+        ToHost::decode(frame)
             .map(Some)
             .map_err(|error| LinkError::Broken(error.to_string()))
     }

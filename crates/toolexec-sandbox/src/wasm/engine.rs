@@ -1,7 +1,9 @@
 //! The engine: its settings, its pool, and the clock that interrupts guests.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -20,12 +22,16 @@ const WASM_STACK: usize = 2 << 20;
 const FIBER_STACK: usize = WASM_STACK + (512 << 10);
 /// Memory of a slot that is kept and cleaned by hand, not given back to the system.
 const KEEP_RESIDENT: usize = 8 << 20;
+/// No page is smaller.
+const PAGE: usize = 4096;
 
 /// The engine and its clock. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Machine {
     pub(super) engine: Engine,
     clock: Arc<Clock>,
+    // The memories of the pool whose pages are all mapped, by address, and for which module.
+    mapped: Option<Arc<Mutex<HashMap<usize, usize>>>>,
 }
 
 /// What the clock's thread and the guests share.
@@ -40,7 +46,10 @@ impl Machine {
     /// An engine with room for `slots` instances.
     pub(super) fn new(slots: u32) -> Result<Self> {
         // Where the pool's address space is not to be had, instances are made one by one.
-        let engine = Engine::new(&config(Some(slots))).or_else(|_| Engine::new(&config(None)))?;
+        let (engine, mapped) = match Engine::new(&config(Some(slots))) {
+            Ok(engine) => (engine, Some(Arc::default())),
+            Err(_) => (Engine::new(&config(None))?, None),
+        };
         let (sender, receiver) = std::sync::mpsc::channel::<Arc<Clock>>();
         let weak = engine.weak();
         let thread = thread::Builder::new()
@@ -57,7 +66,41 @@ impl Machine {
         });
         // The thread waits for it, or is gone, which the next line would not mend.
         let _ = sender.send(clock.clone());
-        Ok(Self { engine, clock })
+        Ok(Self {
+            engine,
+            clock,
+            mapped,
+        })
+    }
+
+    /// Maps all pages of the memory of a module, unless an instance before it had them mapped.
+    ///
+    /// The pool cleans what was written when an instance is gone. Linux counts a page that was
+    /// never looked at as written, so all of these would be copied, each time; one look is enough
+    /// to tell them apart.
+    pub(super) fn map(&self, memory: &[u8], module: usize) {
+        let Some(mut mapped) = self.mapped() else {
+            return;
+        };
+        let known = mapped.insert(memory.as_ptr().addr(), module);
+        drop(mapped);
+        if known != Some(module) {
+            for byte in memory.iter().step_by(PAGE) {
+                black_box(*byte);
+            }
+        }
+    }
+
+    /// A memory has grown: more than is kept may be given back when it is cleaned.
+    pub(super) fn forget(&self, memory: usize) {
+        if let Some(mut mapped) = self.mapped() {
+            mapped.remove(&memory);
+        }
+    }
+
+    fn mapped(&self) -> Option<MutexGuard<'_, HashMap<usize, usize>>> {
+        let mapped = self.mapped.as_ref()?;
+        Some(mapped.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A guest begins to run: the clock must go.

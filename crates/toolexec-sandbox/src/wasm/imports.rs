@@ -204,8 +204,11 @@ fn files(linker: &mut Linker<State>) -> Result<()> {
 }
 
 fn memory(caller: &mut Caller<'_, State>) -> Result<Memory> {
+    if let Some(memory) = caller.data().memory {
+        return Ok(memory);
+    }
     match caller.get_export("memory") {
-        Some(Extern::Memory(memory)) => Ok(memory),
+        Some(Extern::Memory(memory)) => Ok(*caller.data_mut().memory.insert(memory)),
         _ => bail!("the guest exports no memory"),
     }
 }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 use toolexec_core::sandbox::{Ended, Enforcement, Guest, GuestMeasure, Limits};
 use toolexec_core::{Error, ErrorKind};
-use wasmtime::{InstancePre, ResourceLimiter, Store, Trap, bail};
+use wasmtime::{InstancePre, Memory, ResourceLimiter, Store, Trap, bail};
 
 use super::ENFORCEMENT;
 use super::engine::Machine;
@@ -23,14 +23,18 @@ use super::pipe::Pipe;
 pub(super) struct State {
     pub(super) pipe: Pipe,
     pub(super) started: Instant,
-    memory: MemoryLimit,
+    /// The memory of the guest, once it was looked for.
+    pub(super) memory: Option<Memory>,
+    limit: MemoryLimit,
 }
 
 /// Keeps the memory of an instance within its limit and remembers how large it was.
-#[derive(Debug)]
 struct MemoryLimit {
     most: usize,
     shared: Arc<Watched>,
+    machine: Machine,
+    // Where the memory is, once it is there.
+    address: usize,
 }
 
 /// What is seen of the memory from outside.
@@ -68,15 +72,18 @@ impl Instance {
         let state = State {
             pipe: pipe.clone(),
             started: Instant::now(),
-            memory: MemoryLimit {
+            memory: None,
+            limit: MemoryLimit {
                 most,
                 shared: watched.clone(),
+                machine: machine.clone(),
+                address: 0,
             },
         };
         let mut store = Store::try_new(&machine.engine, state).map_err(|error| {
             Error::new(ErrorKind::SandboxUnavailable, "no instance can be made").with_source(error)
         })?;
-        store.limiter(|state| &mut state.memory);
+        store.limiter(|state| &mut state.limit);
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         Ok(Self {
@@ -143,6 +150,13 @@ impl Instance {
 /// The life of an instance: made, initialised where its image is not, and run to its end.
 async fn run(mut store: Store<State>, module: InstancePre<State>) -> wasmtime::Result<()> {
     let instance = module.instantiate_async(&mut store).await?;
+    if let Some(memory) = instance.get_memory(&mut store, "memory") {
+        let (bytes, state) = memory.data_and_store_mut(&mut store);
+        state.limit.address = bytes.as_ptr().addr();
+        // Its compiled code stays where it is.
+        let module = module.module().image_range().start.addr();
+        state.limit.machine.map(bytes, module);
+    }
     for start in ["_initialize", "init"] {
         if let Ok(function) = instance.get_typed_func::<(), ()>(&mut store, start) {
             function.call_async(&mut store, ()).await?;
@@ -228,6 +242,7 @@ impl ResourceLimiter for MemoryLimit {
         if allowed {
             let peak = &self.shared.peak;
             peak.fetch_max(desired, Ordering::Relaxed);
+            self.machine.forget(self.address);
         } else {
             let refused = &self.shared.refused;
             refused.store(true, Ordering::Relaxed);

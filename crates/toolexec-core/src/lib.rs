@@ -7,6 +7,7 @@
 //! - [`index`] and [`tooldoc`]: finding and describing tools.
 //! - [`run`]: resolve, authorize, validate, dispatch, normalize, validate.
 //! - [`policy`]: rules about who may call what.
+//! - [`results`]: handles of results that are too large for a model.
 //! - [`chain`]: several calls, one feeding the next.
 //! - [`code`]: programs that call tools; [`sandbox`]: where they run; [`gateway`]: what they reach.
 //! - [`backend`]: where a tool runs, and [`backend::local`] for Rust functions.
@@ -23,6 +24,7 @@ pub mod id;
 pub mod index;
 pub mod pattern;
 pub mod policy;
+pub mod results;
 pub mod run;
 pub mod sandbox;
 pub mod schema;

@@ -9,6 +9,7 @@ use super::failure::Problem;
 use crate::error::Error;
 use crate::gateway::Gateway;
 use crate::index::Entry;
+use crate::results::holds_handle;
 use crate::schema::{Schema, Violation};
 use crate::tool::Tool;
 use crate::types::{Others, Parameters};
@@ -113,7 +114,9 @@ fn of_value(violation: &Violation, call: &SeenCall) -> Option<String> {
             violation.rule.as_str(),
             "required" | "additionalProperties" | "unevaluatedProperties" | "propertyNames"
         );
-    if is_about_names || !call.literals.contains_key(&name) {
+    let value = call.literals.get(&name)?;
+    // A handle stands for a value that is not in the text.
+    if is_about_names || holds_handle(value) {
         return None;
     }
     let place = match inside {

@@ -14,6 +14,7 @@ use crate::chain::ChainLimits;
 use crate::context::CallContext;
 use crate::error::Result;
 use crate::gateway::{Direct, Gateway};
+use crate::results::ResultStore;
 use crate::run::Runner;
 use crate::sandbox::{Language, Limits, Profile, Sandboxes, SessionSpec};
 use crate::tooldoc::DocStore;
@@ -112,6 +113,18 @@ impl CodeExecutor {
         let mut submission = Submission::new(language, "").limits(limits);
         submission.profile = profile;
         self.start(&submission, true).await
+    }
+
+    /// The same executor, whose programs may give tools handles of results that `store` keeps.
+    #[must_use]
+    pub fn with_results(&self, store: Arc<dyn ResultStore>) -> Self {
+        let mut settings = (*self.settings).clone();
+        if let Some(gateway) = settings.gateway.with_results(store) {
+            settings.gateway = gateway;
+        }
+        Self {
+            settings: Arc::new(settings),
+        }
     }
 
     /// The sandboxes it uses.

@@ -10,6 +10,7 @@ use crate::chain::{Chain, ChainLimits, ChainOutcome};
 use crate::context::{CallContext, Caller};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Hit, Index, NamespaceInfo, SearchQuery};
+use crate::results::ResultStore;
 use crate::run::{Check, Request, RunResult, Runner};
 use crate::tooldoc::{Detail, DocStore, Example, ToolDoc, describe};
 
@@ -113,6 +114,13 @@ impl Gateway for Direct {
         }
         Some(Arc::new(Self {
             runner: self.runner.seen_by(caller),
+            docs: self.docs.clone(),
+        }))
+    }
+
+    fn with_results(&self, store: Arc<dyn ResultStore>) -> Option<Arc<dyn Gateway>> {
+        Some(Arc::new(Self {
+            runner: self.runner.clone().with_results(store),
             docs: self.docs.clone(),
         }))
     }

@@ -12,6 +12,7 @@ use crate::chain::{Chain, ChainLimits, ChainOutcome};
 use crate::context::{CallContext, Caller};
 use crate::error::{Error, Result};
 use crate::index::{Hit, Index, NamespaceInfo};
+use crate::results::ResultStore;
 use crate::run::{Request, RunResult};
 use crate::tooldoc::{Detail, Example, ToolDoc};
 
@@ -67,6 +68,13 @@ pub trait Gateway: Send + Sync + 'static {
     /// The gateway for the programs of this caller, where it does not see what others see.
     fn seen_by(&self, caller: Option<&Arc<Caller>>) -> Option<Arc<dyn Gateway>> {
         let _ = caller;
+        None
+    }
+
+    /// The same gateway, whose calls may have handles of results in their arguments that `store`
+    /// keeps; `None` when it knows none.
+    fn with_results(&self, store: Arc<dyn ResultStore>) -> Option<Arc<dyn Gateway>> {
+        let _ = store;
         None
     }
 }

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use crate::context::Caller;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::index::{Entry, Index};
+use crate::results::{self, ResultStore};
 
 pub use authorize::{AllowAll, Decision, Policy, PolicyRequest};
 pub use limits::ValueLimits;
@@ -41,11 +42,13 @@ pub struct Runner {
     view: Option<Index>,
 }
 
+#[derive(Clone)]
 struct Shared {
     index: Index,
     settings: RunSettings,
     policy: Arc<dyn Policy>,
     loader: Option<Arc<dyn Loader>>,
+    results: Option<Arc<dyn ResultStore>>,
 }
 
 impl Runner {
@@ -62,6 +65,7 @@ impl Runner {
                 settings,
                 policy,
                 loader: None,
+                results: None,
             }),
             view: None,
         }
@@ -70,21 +74,21 @@ impl Runner {
     /// The same runner, which asks `loader` for tools that the index does not have.
     #[must_use]
     pub fn with_loader(self, loader: Arc<dyn Loader>) -> Self {
-        let Shared {
-            index,
-            settings,
-            policy,
-            ..
-        } = &*self.shared;
-        let (index, settings, policy) = (index.clone(), settings.clone(), policy.clone());
+        self.with_parts(|shared| shared.loader = Some(loader))
+    }
+
+    /// The same runner, whose arguments may hold handles of results that `store` keeps.
+    #[must_use]
+    pub fn with_results(self, store: Arc<dyn ResultStore>) -> Self {
+        self.with_parts(|shared| shared.results = Some(store))
+    }
+
+    fn with_parts(self, change: impl FnOnce(&mut Shared)) -> Self {
+        let mut shared = (*self.shared).clone();
+        change(&mut shared);
         Self {
-            shared: Arc::new(Shared {
-                index,
-                settings,
-                policy,
-                loader: Some(loader),
-            }),
-            view: None,
+            shared: Arc::new(shared),
+            view: self.view,
         }
     }
 
@@ -195,8 +199,16 @@ impl Runner {
             .cx
             .spend_call()
             .map_err(|error| error.for_tool(&request.tool))?;
-        request
-            .resolve(&entry, settings)?
+        let mut resolved = request.resolve(&entry, settings)?;
+        if let Some(store) = &shared.results {
+            let cx = resolved.cx.clone();
+            let args = std::mem::take(&mut resolved.args);
+            let values = results::resolve(&**store, results::owner_of(&cx), args);
+            resolved.args = dispatch::within(&cx, values)
+                .await
+                .map_err(|error| error.for_tool(&entry.tool().id))?;
+        }
+        resolved
             .authorize(&*shared.policy)?
             .validate(settings)?
             .dispatch(settings)

@@ -11,6 +11,7 @@ mod code;
 mod fixture;
 mod index;
 mod policy;
+mod results;
 mod run;
 mod search;
 mod search_properties;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::shell::{cargo, run as run_loudly, say};
-use crate::{generate, licences, test, tidy};
+use crate::{generate, guest, licences, test, tidy};
 
 /// One part of the checks.
 struct Part {
@@ -46,6 +46,11 @@ const PARTS: &[Part] = &[
     Part {
         name: "generated files",
         check: || generate::run(true),
+    },
+    Part {
+        // Minutes on a machine that never built them, moments afterwards.
+        name: "guests",
+        check: || guest::run(&guest::Options::check()),
     },
     Part {
         name: "licences",

@@ -21,7 +21,7 @@ const STACK: &str = "1048576";
 const PACKAGES: [&str; 4] = ["clang", "llvm", "lld", "wasi-libc"];
 
 /// What to build.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Options {
     /// Change nothing; fail when a module differs from what the sources make.
     #[arg(long)]
@@ -32,6 +32,16 @@ pub(crate) struct Options {
     /// Only this guest.
     #[arg(long)]
     only: Option<String>,
+}
+
+impl Options {
+    /// Compares all of them with what the sources make.
+    pub(crate) fn check() -> Self {
+        Self {
+            check: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// Builds the guests, or checks those that are there.
@@ -94,6 +104,7 @@ fn prepare() -> Result<()> {
     if !is_root || !is_installed("apt-get") {
         bail!("the guest for wasm needs clang and wasi-libc: sudo {install}");
     }
+    say(format!("installs what builds for wasm: {install}"));
     quiet(command("sh").args(["-c", &format!("apt-get update -qq && {install}")]))?;
     Ok(())
 }
@@ -104,11 +115,15 @@ fn build(guest: &str) -> Result<PathBuf> {
         .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))
         .context("neither CARGO_HOME nor HOME is set")?;
     let root = workspace().display().to_string();
+    // A directory for each guest: they differ in features, and would be linked again each time.
+    let target = target_directory().join(format!("guest-{guest}"));
+    let built = target.display();
     let sysroot = first_line(command("rustc").args(["--print", "sysroot"]))?;
     // No path of this machine ends up in the module; of two that fit, the later one counts.
     let mut rust_flags = vec![
         format!("--remap-path-prefix={home}=/cargo"),
         format!("--remap-path-prefix={root}=/toolexec"),
+        format!("--remap-path-prefix={built}=/target"),
         format!("--remap-path-prefix={sysroot}=/rust"),
     ];
     for registry in fs::read_dir(Path::new(&home).join("registry/src"))? {
@@ -121,7 +136,8 @@ fn build(guest: &str) -> Result<PathBuf> {
     rust_flags.push(format!("-Clink-arg=-zstack-size={STACK}"));
     let c_flags = format!(
         "-isystem /usr/include/wasm32-wasi -include {root}/crates/toolexec-guest/wasm/quickjs.h \
-         -ffile-prefix-map={home}=/cargo -ffile-prefix-map={root}=/toolexec"
+         -ffile-prefix-map={home}=/cargo -ffile-prefix-map={root}=/toolexec \
+         -ffile-prefix-map={built}=/target"
     );
     let mut rustc = cargo();
     rustc
@@ -133,7 +149,9 @@ fn build(guest: &str) -> Result<PathBuf> {
             "--crate-type",
             "cdylib",
         ])
-        .args(["--profile", "guest", "--target", TARGET])
+        .args(["--locked", "--profile", "guest", "--target", TARGET])
+        .arg("--target-dir")
+        .arg(&target)
         .args(["--no-default-features", "--features", guest])
         .env("RQUICKJS_SYS_NO_WASI_SDK", "1")
         .env("CC_wasm32_wasip1", "clang")
@@ -141,9 +159,7 @@ fn build(guest: &str) -> Result<PathBuf> {
         .env("CFLAGS_wasm32_wasip1", c_flags)
         .env("CARGO_ENCODED_RUSTFLAGS", rust_flags.join("\u{1f}"));
     run_loudly(&mut rustc)?;
-    Ok(target_directory()
-        .join(TARGET)
-        .join("guest/toolexec_guest.wasm"))
+    Ok(target.join(TARGET).join("guest/toolexec_guest.wasm"))
 }
 
 /// Initialises and packs a module, in another run of this program that can.
@@ -168,6 +184,7 @@ fn pack(guest: &str, module: &Path) -> Result<PathBuf> {
 
 fn compare(guest: &str, packed: &Path, kept: &Path, manifest: &Value) -> Result<()> {
     if hash_file(packed)? == hash_file(kept)? {
+        say(format!("{guest}: is what its sources make"));
         return Ok(());
     }
     let clang = first_line(command("clang").arg("--version"))?;
@@ -178,7 +195,10 @@ fn compare(guest: &str, packed: &Path, kept: &Path, manifest: &Value) -> Result<
         ));
         return Ok(());
     }
-    bail!("{guest}.wasm.zst is not what its sources make: run `cargo xtask guest`");
+    bail!(
+        "{guest}.wasm.zst is not what its sources make ({} is): run `cargo xtask guest`",
+        packed.display()
+    );
 }
 
 /// A hash of everything that ends up in the modules, but for the dependencies' own sources.
@@ -263,5 +283,7 @@ fn directory() -> PathBuf {
 }
 
 fn target_directory() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    // Cargo, too, starts from the root of the workspace.
+    workspace().join(target)
 }

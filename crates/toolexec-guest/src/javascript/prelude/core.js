@@ -102,15 +102,17 @@
   const fixed = {
     __proto__: null, set: refuse, defineProperty: refuse, deleteProperty: refuse, setPrototypeOf: refuse,
   };
-  const namespace = (name, target) =>
-    new NewProxy(target, {
+  const namespace = (name, target) => {
+    const callers = table();
+    return new NewProxy(target, {
       __proto__: fixed,
       get(of, key, receiver) {
-        const known = typeof of === "function" && (key in of);
-        return isName(key) && !known ? caller(`${name}:${key}`) : reflectGet(of, key, receiver);
+        const known = !isName(key) || (typeof of === "function" && (key in of));
+        return known ? reflectGet(of, key, receiver) : (callers[key] ??= caller(`${name}:${key}`));
       },
     });
-    const namespaces = table();
+  };
+  const namespaces = table();
   const tools = new NewProxy(freeze(create(null)), {
     __proto__: fixed,
     get(_, key) {

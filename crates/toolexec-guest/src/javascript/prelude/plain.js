@@ -1,7 +1,8 @@
 // What becomes of values that JSON does not know, on their way out of a program.
 (function (native, core) {
   "use strict";
-  const { apply } = Reflect;
+  const { apply, getPrototypeOf } = Reflect;
+  const ObjectPrototype = Object.prototype;
   const getter = (type, name) => Object.getOwnPropertyDescriptor(type.prototype, name).get;
   const mapSize = getter(Map, "size");
   const setSize = getter(Set, "size");
@@ -25,6 +26,11 @@
 
   // For an object with a prototype of its own: what stands for it in JSON, or itself.
   function plain(value) {
+    const prototype = getPrototypeOf(value);
+    // Most values are plain objects; asking for brands throws, which takes long.
+    if (prototype === ObjectPrototype || prototype === null) {
+      return typeof value.toJSON === "function" ? value.toJSON() : value;
+    }
     if (value instanceof NewPromise) {
       throw new WrongType("a promise has no value yet: put `await` before the call that made it");
     }

@@ -1,8 +1,11 @@
 //! Programs that behave, in each language and each way to run the guest.
 
+use std::time::Duration;
+
 use serde_json::json;
+use tokio::task::JoinSet;
 use toolexec_core::CallContext;
-use toolexec_core::code::Submission;
+use toolexec_core::code::{Outcome, Submission};
 use toolexec_core::sandbox::{Language, Limits};
 
 use crate::support::{each, run, value};
@@ -131,28 +134,41 @@ async fn problems_are_told_before_any_tool_runs() {
     }
 }
 
-#[tokio::test]
-async fn many_programs_at_once_all_end() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_programs_at_once_all_end_beside_some_that_never_do() {
     for (way, language, executor, _) in each() {
+        let endless = text(language, "for (;;) {}", "while True:\n    pass");
         let source = text(
             language,
             "let n = 0; for (let i = 0; i < 20000; i++) n += i % 7;
              return await tools.math.add({a: n, b: 1})",
             "n = 0\nfor i in range(20000):\n    n += i % 7\nreturn tools.math.add(a=n, b=1)",
         );
-        let mut running = tokio::task::JoinSet::new();
+        let limits = Limits {
+            run_time: Some(Duration::from_hours(1)),
+            ..Limits::default()
+        };
+        let start = |running: &mut JoinSet<Outcome>, source: &str| {
+            let executor = executor.clone();
+            let submission = Submission::new(language, source).limits(limits);
+            running.spawn(async move { run(&executor, submission).await });
+        };
+        let (mut endless_ones, mut running) = (JoinSet::new(), JoinSet::new());
+        // More than there are threads.
+        for _ in 0..3 {
+            start(&mut endless_ones, endless);
+        }
         let count = if way == crate::support::Way::Wasm {
             200
         } else {
             20
         };
         for _ in 0..count {
-            let executor = executor.clone();
-            let submission = Submission::new(language, source);
-            running.spawn(async move { run(&executor, submission).await });
+            start(&mut running, source);
         }
         let outcomes = running.join_all().await;
-        let values = outcomes.iter().filter(|one| one.value == json!(59_998));
-        assert_eq!(values.count(), count, "{way:?} {language:?}");
+        let values: Vec<_> = outcomes.iter().map(|one| &one.value).collect();
+        assert_eq!(values, vec![&json!(59_998); count], "{way:?} {language:?}");
+        assert!(endless_ones.try_join_next().is_none(), "{way:?}");
     }
 }

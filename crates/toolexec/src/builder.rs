@@ -105,6 +105,9 @@ impl ExecutorBuilder {
     pub fn config(mut self, config: &Config, connected: &Connected) -> Self {
         self.settings = config.run_settings();
         self.code = config.code_settings();
+        if let Some(policy) = config.policy() {
+            self.policy = policy;
+        }
         self.sources.extend(connected.sources.iter().cloned());
         self
     }

@@ -60,7 +60,9 @@ pub fn owner_of(cx: &CallContext) -> &str {
 /// Safe; the arguments are given back whole or not at all.
 pub async fn resolve(store: &dyn ResultStore, owner: &str, args: Args) -> Result<Args> {
     let mut found = Vec::new();
-    args.values().for_each(|value| find(value, &mut found));
+    for value in args.values() {
+        find(value, &mut found);
+    }
     if found.is_empty() {
         return Ok(args);
     }
@@ -74,8 +76,9 @@ pub async fn resolve(store: &dyn ResultStore, owner: &str, args: Args) -> Result
     }
     let mut values = values.into_iter();
     let mut args = args;
-    args.values_mut()
-        .for_each(|value| replace(value, &mut values));
+    for value in args.values_mut() {
+        replace(value, &mut values);
+    }
     Ok(args)
 }
 
@@ -150,7 +153,9 @@ fn replace(value: &mut Value, values: &mut impl Iterator<Item = Value>) {
             if Handle::of(fields).is_some() {
                 *value = values.next().unwrap_or_default();
             } else {
-                fields.values_mut().for_each(|value| replace(value, values));
+                for value in fields.values_mut() {
+                    replace(value, values);
+                }
             }
         }
         Value::Array(items) => items.iter_mut().for_each(|value| replace(value, values)),

@@ -10,7 +10,7 @@ use super::code;
 use super::connect::command_tool;
 use super::document::{Document, Unexpanded};
 use super::sections::{ApiSection, CommandSection, Sections, ServerSection};
-use super::{Config, ConfigError, Fault, SourceName};
+use super::{Config, ConfigError, Fault, SourceName, rules, serve};
 
 /// The namespace of programs that name none.
 pub(super) const COMMANDS: &str = "commands";
@@ -35,13 +35,20 @@ pub(super) fn checked(
         return Err(document.at_value(&["search", "limit"], message));
     }
     code::check(document, &sections.code)?;
+    rules::check(document, &sections)?;
+    serve::check(document, &sections.serve)?;
     let disabled = take_disabled(&mut sections);
+    let (serve_unset, unset) = unset.into_iter().partition(|unset: &Unexpanded| {
+        unset.path.first().is_some_and(|section| section == "serve")
+    });
+    let serve_unset: Vec<Unexpanded> = serve_unset;
     let faults = take_faults(&mut sections, unset)?;
     Ok(Config {
         file: Some(document.file().to_owned()),
         sections,
         faults,
         disabled,
+        serve_fault: serve_unset.into_iter().next().map(|unset| unset.error),
     })
 }
 

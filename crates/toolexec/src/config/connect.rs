@@ -8,9 +8,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use toolexec_core::run::{Check, RunSettings};
 use toolexec_core::{BackendKind, BackendRef, Error, ErrorKind, Listing, Source};
-use toolexec_mcp::McpServer;
 use toolexec_mcp::auth::HttpAuth;
 use toolexec_mcp::config::{HttpConfig, ServerConfig, StdioConfig, Transport};
+use toolexec_mcp::{Interaction, McpServer};
 use toolexec_providers::command::{self, ArgTemplate, CommandTool, Commands, StdinTemplate};
 use toolexec_providers::openapi::{
     ApiConfig, ApiLimits, Credential, KeyLocation, OpenApi, OperationFilter, Redirects,
@@ -50,15 +50,27 @@ impl Connected {
         let is_it = |server: &&Arc<McpServer>| &*Source::backend_ref(&***server).name == name;
         self.servers.iter().find(is_it)
     }
+
+    /// Every MCP server, in the order of the sections.
+    pub fn servers(&self) -> &[Arc<McpServer>] {
+        &self.servers
+    }
 }
 
 impl Config {
     /// Makes the sources. Nothing is read, started or connected before a source is used.
     pub fn connect(&self) -> Connected {
+        self.connect_with(None)
+    }
+
+    /// Makes the sources; `interaction` answers what MCP servers ask while a tool runs.
+    pub fn connect_with(&self, interaction: Option<Arc<dyn Interaction>>) -> Connected {
         let mut connected = Connected::default();
         for (name, section) in &self.sections.servers {
             let namespace = section.namespace.as_deref().unwrap_or(name);
-            let server = McpServer::new(&**name, namespace, server(section, self.directory()));
+            let mut config = server(section, self.directory());
+            config.interaction.clone_from(&interaction);
+            let server = McpServer::new(&**name, namespace, config);
             connected.servers.push(server.clone());
             connected.sources.push(server);
         }
@@ -113,6 +125,7 @@ impl Config {
             check_output,
             prefer,
             fail_over,
+            default_effect: _,
             max_args,
             max_value,
         } = &self.sections.run;

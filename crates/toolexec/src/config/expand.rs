@@ -16,6 +16,7 @@ pub const EXPANDED: &[&str] = &[
     "apis.*.auth.**",
     "commands.*.env.*",
     "commands.*.cwd",
+    "serve.keys.*.secret",
 ];
 
 /// Why a text cannot be expanded.

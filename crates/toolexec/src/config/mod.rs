@@ -25,7 +25,11 @@ mod document;
 mod error;
 mod expand;
 mod find;
+mod rules;
 mod sections;
+mod serve;
+#[cfg(feature = "serve")]
+mod serve_options;
 pub mod units;
 
 use std::path::{Path, PathBuf};
@@ -38,6 +42,9 @@ pub use error::ConfigError;
 pub use expand::EXPANDED;
 pub use find::{CONFIG_VAR, FILE_NAME, Found, find};
 pub use sections::*;
+pub use serve::{
+    AlgorithmName, AuthName, IssuerSection, KeySection, ModeName, ResultsSection, ServeSection,
+};
 
 /// A configuration that was read and checked.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -51,6 +58,8 @@ pub struct Config {
     pub faults: Vec<Fault>,
     /// Sources that are switched off.
     pub disabled: Vec<SourceName>,
+    /// Why `[serve]` cannot be used, while the rest of the file can.
+    pub serve_fault: Option<ConfigError>,
 }
 
 /// Names a source of the file.

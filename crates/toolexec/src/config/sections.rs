@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use toolexec_core::policy::{Effect, Rule};
 
 use super::code::CodeSection;
+use super::serve::ServeSection;
 use super::units::{Size, Time};
 
 /// The configuration of toolexec (`toolexec.toml`).
@@ -28,6 +30,10 @@ pub struct Sections {
     pub search: SearchSection,
     /// How programs that call tools are run.
     pub code: CodeSection,
+    /// Who may call what. A deny rule wins over an allow rule, whatever their order.
+    pub rules: Vec<Rule>,
+    /// An MCP server in front of the tools.
+    pub serve: ServeSection,
 }
 
 /// An MCP server: `command` for one that is started, `url` for one that is reached over HTTP.
@@ -326,6 +332,8 @@ pub struct RunSection {
     /// Whether another backend is tried when one fails, for tools that are safe to repeat.
     /// Default: true.
     pub fail_over: Option<bool>,
+    /// What becomes of a call that no rule fits. Default: allow.
+    pub default_effect: Option<Effect>,
     /// The largest arguments. Default: 8MiB.
     pub max_args: Option<Size>,
     /// The largest value. Default: 64MiB.

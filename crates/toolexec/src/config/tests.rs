@@ -194,3 +194,113 @@ fn the_schema_accepts_what_the_parser_accepts() {
         assert!(schema.validate(&file).is_err(), "{file}");
     }
 }
+
+#[test]
+fn rules_and_serving_are_read() {
+    let config = parse(
+        r#"
+[run]
+default_effect = "deny"
+
+[[rules]]
+name = "read"
+effect = "allow"
+read_only = true
+
+[[rules]]
+name = "in-srv"
+effect = "deny"
+tools = ["fs:*"]
+except_roles = ["admin"]
+args."/path" = { inside = "/srv" }
+
+[serve]
+mode = "auto"
+resource = "https://tools.example.com/mcp"
+
+[serve.keys.ci]
+roles = ["dev"]
+secret = "${TOKEN}"
+
+[serve.issuers.corp]
+issuer = "https://id.example.com"
+jwks_url = "https://id.example.com/keys"
+algorithms = ["EdDSA"]
+
+[serve.results]
+max_inline = 100
+lifetime = "10m"
+"#,
+    )
+    .unwrap();
+    let sections = &config.sections;
+    let names: Vec<&str> = sections.rules.iter().map(|rule| &*rule.name).collect();
+    assert_eq!(names, ["read", "in-srv"]);
+    assert_eq!(
+        sections.rules[1].args["/path"].inside.as_deref(),
+        Some("/srv")
+    );
+    assert!(config.policy().is_some());
+    assert_eq!(sections.serve.mode, Some(ModeName::Auto));
+    assert_eq!(sections.serve.keys["ci"].secret.as_deref(), Some("t0k"));
+    assert_eq!(
+        sections.serve.issuers["corp"].algorithms,
+        [AlgorithmName::EdDSA]
+    );
+    assert_eq!(sections.serve.results.max_inline, Some(100));
+    assert_eq!(config.serve_fault, None);
+    assert!(parse("").unwrap().policy().is_none());
+}
+
+#[test]
+fn a_missing_secret_keeps_the_server_from_starting_and_nothing_else() {
+    let text = "[serve.keys.ci]\nsecret = \"${NO_SUCH}\"\n";
+    let fault = parse(text).unwrap().serve_fault.unwrap();
+    assert_eq!(
+        fault.to_string(),
+        "toolexec.toml:2:10: the environment variable NO_SUCH, which `serve.keys.ci.secret` needs, is not set or empty\n  |\n2 | secret = \"${NO_SUCH}\"\n  |          ^^^^^^^^^^^^"
+    );
+}
+
+#[test]
+fn wrong_rules_and_ways_to_serve_name_their_place() {
+    let rule = |fields: &str| format!("[[rules]]\nname = \"r\"\neffect = \"deny\"\n{fields}\n");
+    let cases = [
+        (
+            rule("args.\"/p\" = {}"),
+            "toolexec.toml:4:6: rule \"r\": the condition is empty",
+        ),
+        (
+            rule("tools = [\"a:b:1.0.0\"]"),
+            "toolexec.toml:4:1: rule \"r\": \"a:b:1.0.0\" has a version; a rule is about all versions of a tool",
+        ),
+        (
+            "[[rules]]\nname = \"r\"\neffect = \"denied\"\n".to_owned(),
+            "toolexec.toml:3:10: unknown variant `denied`, expected `allow` or `deny`",
+        ),
+        (
+            rule("caller = \"x\""),
+            "toolexec.toml:4:1: unknown key `caller`",
+        ),
+        (
+            "[serve]\nauth = \"none\"\nkeys.a.secret = \"x\"\n".to_owned(),
+            "toolexec.toml:2:1: `auth = \"none\"` with keys or issuers: it is one or the other",
+        ),
+        (
+            "[serve.keys.a]\nroles = []\n".to_owned(),
+            "toolexec.toml:1:13: the key a has not exactly one of `secret`, `secret_file` and `sha256`",
+        ),
+        (
+            "[serve.issuers.a]\nissuer = \"https://a\"\njwks_url = \"https://a/keys\"\n".to_owned(),
+            "toolexec.toml:1:16: issuers need `serve.resource`",
+        ),
+        (
+            "[serve.issuers.a]\nissuer = \"https://a\"\nalgorithms = [\"HS256\"]\n".to_owned(),
+            "toolexec.toml:3:15: unknown variant `HS256`, expected one of `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA`",
+        ),
+    ];
+    for (text, wanted) in cases {
+        let shown = failure(&text);
+        assert_eq!(shown.lines().next(), Some(wanted), "{text}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rmcp::model::{Implementation, ServerCapabilities, ServerConfig};
 use tokio::sync::OnceCell;
@@ -11,8 +12,10 @@ use toolexec_core::{ChainLimits, DocStore, Runner};
 
 use super::changes::Changes;
 use super::meta::{MetaTools, at_least_standard};
+use super::metrics::Metrics;
 use super::options::Mode;
 use super::results::{ResultOptions, Results};
+use super::tasks::Tasks;
 use super::{Server, Shared};
 
 /// The languages of programs, as clients name them.
@@ -34,6 +37,7 @@ pub struct ServerBuilder {
     mode: Mode,
     results: Option<ResultOptions>,
     instructions: Option<String>,
+    task_after: Duration,
     #[cfg(feature = "client")]
     upstreams: Vec<Arc<crate::McpServer>>,
 }
@@ -49,6 +53,7 @@ impl ServerBuilder {
             mode: Mode::default(),
             results: None,
             instructions: None,
+            task_after: Duration::from_secs(10),
             #[cfg(feature = "client")]
             upstreams: Vec::new(),
         }
@@ -101,6 +106,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Says how long a client that knows tasks waits for an answer before the call goes on as a
+    /// task; ten seconds unless set.
+    pub fn task_after(mut self, patience: Duration) -> Self {
+        self.task_after = patience;
+        self
+    }
+
     /// Makes the server; looks which sandboxes there are.
     ///
     /// # Cancel safety
@@ -130,6 +142,9 @@ impl ServerBuilder {
                 mode: self.mode,
                 info: Arc::new(info),
                 changes: Changes::default(),
+                metrics: Arc::new(Metrics::new()),
+                tasks: Tasks::default(),
+                task_after: self.task_after,
                 #[cfg(feature = "client")]
                 upstreams: self.upstreams,
                 decision: OnceCell::new(),
@@ -144,6 +159,7 @@ fn info(mode: Mode, relays: bool, instructions: Option<String>) -> ServerConfig 
     let mut capabilities = ServerCapabilities::builder()
         .enable_tools()
         .enable_logging()
+        .enable_tasks()
         .build();
     if let Some(tools) = &mut capabilities.tools {
         // The list of meta tools never changes.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, ErrorData, InputRequiredResult, InputResponses,
-    ProtocolVersion,
+    CallToolRequestParams, CallToolResponse, CreateTaskResult, ErrorData, InputRequiredResult,
+    InputResponses, ProtocolVersion, Task,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use serde_json::json;
@@ -52,9 +52,25 @@ pub(super) async fn call(
     let args = request.arguments.take().unwrap_or_default();
     let tools = server.clone();
     let work = |cx| async move { Reply::Tool(perform(&tools, target, args, cx).await) };
-    match handler.flow(&context, round, of, is_chain, work).await? {
-        Step::Replied(Reply::Tool(answer)) => Ok(answer.into_result().into()),
-        Step::NeedsInput(result) => Ok(result.into()),
+    let counted = server.shared.metrics.call(&request.name);
+    let purpose = if is_chain {
+        Purpose::Chain
+    } else {
+        Purpose::Tool
+    };
+    match handler.flow(&context, round, of, purpose, work).await? {
+        Step::Replied(Reply::Tool(answer)) => {
+            counted.ended(answer.is_error);
+            Ok(answer.into_result().into())
+        }
+        Step::NeedsInput(result) => {
+            counted.ended(false);
+            Ok(result.into())
+        }
+        Step::Task(task) => {
+            counted.ended(false);
+            Ok(CreateTaskResult::new(task).into())
+        }
         #[cfg(feature = "client")]
         Step::Replied(Reply::Relayed(_)) => Err(unknown_state()),
     }
@@ -71,6 +87,17 @@ pub(super) struct Round {
 pub(super) enum Step {
     Replied(Reply),
     NeedsInput(InputRequiredResult),
+    /// It goes on as a task.
+    Task(Task),
+}
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Tool,
+    Chain,
+    #[cfg(feature = "client")]
+    Relay,
 }
 
 impl Handler {
@@ -81,7 +108,7 @@ impl Handler {
         context: &RequestContext<RoleServer>,
         round: Round,
         of: String,
-        is_chain: bool,
+        purpose: Purpose,
         work: W,
     ) -> Result<Step, ErrorData>
     where
@@ -90,27 +117,43 @@ impl Handler {
     {
         let parked = &self.server.shared.parked;
         let asking = asking(context);
-        let notifier = self.notifier(context, is_chain);
+        let notifier = self.notifier(context, purpose == Purpose::Chain);
+        let patience = self.server.patience(context, purpose);
         let flow = match round.key {
             Some(key) => {
                 let mut flow = parked.take(&key, &of).ok_or_else(unknown_state)?;
                 flow.answered(&round.answers);
                 flow
             }
-            None => start(context, asking, notifier.listens(), work),
+            None => start(
+                context,
+                asking,
+                notifier.listens(),
+                patience.is_some(),
+                work,
+            ),
         };
-        Ok(match flow.drive(context, asking, notifier).await {
-            Progress::Answered(reply) => Step::Replied(reply),
-            Progress::NeedsInput(flow) => {
-                let requests = flow.input_requests();
-                let key = parked.park(flow, of);
-                Step::NeedsInput(InputRequiredResult::new(Some(requests), Some(key)))
-            }
-        })
+        Ok(
+            match flow.drive(context, asking, notifier, patience).await {
+                Progress::Answered(reply) => Step::Replied(reply),
+                Progress::NeedsInput(flow) => {
+                    let requests = flow.input_requests();
+                    let key = parked.park(flow, of);
+                    Step::NeedsInput(InputRequiredResult::new(Some(requests), Some(key)))
+                }
+                Progress::Slow(flow) => Step::Task(self.server.go_on_as_task(flow, context)),
+            },
+        )
     }
 }
 
-fn start<W, F>(context: &RequestContext<RoleServer>, asking: Asking, listens: bool, work: W) -> Flow
+fn start<W, F>(
+    context: &RequestContext<RoleServer>,
+    asking: Asking,
+    listens: bool,
+    may_be_task: bool,
+    work: W,
+) -> Flow
 where
     W: FnOnce(CallContext) -> F,
     F: Future<Output = Reply> + Send + 'static,
@@ -118,7 +161,7 @@ where
     let cancel = CancellationToken::new();
     let mut cx = call_context(context).with_cancel(cancel.clone());
     let mut events = None;
-    if listens {
+    if listens || may_be_task {
         let (sink, receiver) = EventSink::channel(EVENTS);
         cx = cx.with_events(sink);
         events = Some(receiver);
@@ -129,7 +172,8 @@ where
         questions = Some(receiver);
     }
     let work = work(cx);
-    let work: BoxFuture<'static, Reply> = if questions.is_some() && asking == Asking::Rounds {
+    let outlives = questions.is_some() || may_be_task;
+    let work: BoxFuture<'static, Reply> = if outlives && asking == Asking::Rounds {
         // It goes on while the client is asked, after this request was answered.
         let task = AbortOnDropHandle::new(tokio::spawn(work));
         Box::pin(async move { task.await.unwrap_or_else(|_| broken()) })

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::future::pending;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -52,6 +53,8 @@ pub(super) enum Asking {
 pub(super) enum Progress {
     Answered(Reply),
     NeedsInput(Flow),
+    /// It takes longer than the client wants to wait for it.
+    Slow(Flow),
 }
 
 /// Questions that were asked at once, under keys that are unique in the call.
@@ -78,6 +81,7 @@ impl Flow {
         context: &RequestContext<RoleServer>,
         asking: Asking,
         mut notifier: Notifier,
+        patience: Option<Duration>,
     ) -> Progress {
         if !self.open.is_empty() {
             // Not all that was asked for came: it is asked for again.
@@ -85,6 +89,13 @@ impl Flow {
         }
         let mut asked = FuturesUnordered::new();
         let mut is_cancelled = false;
+        let slow = async {
+            match patience {
+                Some(patience) => tokio::time::sleep(patience).await,
+                None => pending().await,
+            }
+        };
+        tokio::pin!(slow);
         loop {
             tokio::select! {
                 biased;
@@ -103,6 +114,7 @@ impl Flow {
                     }
                 },
                 Some(()) = asked.next(), if !asked.is_empty() => {}
+                () = &mut slow => return Progress::Slow(self),
                 answer = &mut self.work => {
                     // What happened before the answer is told before it.
                     while let Some(Ok(event)) = self.events.as_mut().map(mpsc::Receiver::try_recv) {
@@ -179,7 +191,7 @@ impl Open {
 }
 
 /// The next item of a queue; never, where there is none.
-async fn next<T>(queue: &mut Option<mpsc::Receiver<T>>) -> Option<T> {
+pub(super) async fn next<T>(queue: &mut Option<mpsc::Receiver<T>>) -> Option<T> {
     match queue {
         Some(receiver) => match receiver.recv().await {
             Some(item) => Some(item),

@@ -22,6 +22,7 @@ mod flow;
 mod handler;
 pub mod http;
 mod meta;
+mod metrics;
 mod options;
 mod parked;
 #[cfg(feature = "client")]
@@ -30,9 +31,11 @@ mod relay;
 mod relayed;
 pub mod results;
 mod stdio;
+mod tasks;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rmcp::model::ServerConfig;
 use tokio::sync::OnceCell;
@@ -42,8 +45,10 @@ use toolexec_core::{Caller, ChainLimits, DocStore, Runner};
 
 use changes::Changes;
 use meta::MetaTools;
+use metrics::Metrics;
 use parked::Parked;
 use results::Results;
+use tasks::Tasks;
 
 pub use builder::ServerBuilder;
 pub use catalogue::Decision;
@@ -69,6 +74,9 @@ struct Shared {
     decision: OnceCell<Decision>,
     parked: Arc<Parked>,
     changes: Changes,
+    metrics: Arc<Metrics>,
+    tasks: Tasks,
+    task_after: Duration,
     /// Servers whose resources, prompts and completions are passed on.
     #[cfg(feature = "client")]
     upstreams: Vec<Arc<crate::McpServer>>,

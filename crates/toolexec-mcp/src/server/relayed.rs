@@ -8,7 +8,7 @@ use rmcp::service::{RequestContext, RoleServer, SubscriptionContext};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::call::{Round, Step, unknown_state, whose};
+use super::call::{Purpose, Round, Step, unknown_state, whose};
 use super::changes::MAX_WATCHED;
 use super::context::call_context;
 use super::flow::Reply;
@@ -42,8 +42,9 @@ impl Handler {
             let answer = server.relay_resource("resources/read", &params, &cx).await;
             Reply::Relayed(answer)
         };
-        match self.flow(&context, round, of, false, work).await? {
+        match self.flow(&context, round, of, Purpose::Relay, work).await? {
             Step::NeedsInput(result) => Ok(result.into()),
+            Step::Task(_) => Err(unknown_state()),
             Step::Replied(reply) => Ok(ReadResourceResponse::Complete(typed(relayed(reply)?)?)),
         }
     }
@@ -62,8 +63,9 @@ impl Handler {
         let work = |cx| async move {
             Reply::Relayed(server.relay_prompt(&name, arguments.as_ref(), &cx).await)
         };
-        match self.flow(&context, round, of, false, work).await? {
+        match self.flow(&context, round, of, Purpose::Relay, work).await? {
             Step::NeedsInput(result) => Ok(result.into()),
+            Step::Task(_) => Err(unknown_state()),
             Step::Replied(reply) => Ok(GetPromptResponse::Complete(typed(relayed(reply)?)?)),
         }
     }

@@ -37,39 +37,40 @@ pub(super) async fn execute(server: &Server, args: Args, cx: CallContext) -> Res
         })
         .profile(server.profile());
     submission.inputs = args.inputs;
-    let Some(results) = server.results() else {
-        let outcome = code.execute(submission, &cx).await?;
-        let (stdout, stderr) = (json!(outcome.stdout), json!(outcome.stderr));
-        return Ok(outcome_answer(
-            &outcome,
-            outcome.value.clone(),
-            stdout,
-            stderr,
-        ));
-    };
-    // A program takes handles among its inputs, and what is large of its outcome is one.
-    let store = results.store();
-    submission.inputs = resolve(&*store, owner_of(&cx), submission.inputs).await?;
-    let mut outcome = code.execute(submission, &cx).await?;
-    let value = results.fit(std::mem::take(&mut outcome.value), &cx).await;
-    let stdout = results.fit(json!(outcome.stdout), &cx).await;
-    let stderr = results.fit(json!(outcome.stderr), &cx).await;
-    Ok(outcome_answer(&outcome, value, stdout, stderr))
+    if let Some(results) = server.results() {
+        let store = results.store();
+        submission.inputs = resolve(&*store, owner_of(&cx), submission.inputs).await?;
+    }
+    let outcome = code.execute(submission, &cx).await?;
+    let mut parts = parts(&outcome);
+    if let Some(results) = server.results() {
+        for part in parts.values_mut() {
+            *part = results.fit(part.take(), &cx).await;
+        }
+    }
+    Ok(outcome_answer(&outcome, parts))
 }
 
-/// What a model needs of an outcome; the rest is for clients, in `_meta`.
-fn outcome_answer(outcome: &Outcome, value: Value, stdout: Value, stderr: Value) -> Answer {
-    let mut structured = json!({ "value": value });
-    if let Some(error) = &outcome.error {
-        structured["error"] = json!(error);
-    }
-    for (key, text) in [("stdout", stdout), ("stderr", stderr)] {
-        if text != json!("") {
-            structured[key] = text;
+/// What a program gave, each of which can be large.
+fn parts(outcome: &Outcome) -> Map<String, Value> {
+    let mut parts = Map::new();
+    parts.insert("value".to_owned(), outcome.value.clone());
+    for (key, text) in [("stdout", &outcome.stdout), ("stderr", &outcome.stderr)] {
+        if !text.is_empty() {
+            parts.insert(key.to_owned(), json!(text));
         }
     }
     if !outcome.logs.is_empty() {
-        structured["logs"] = json!(outcome.logs);
+        parts.insert("logs".to_owned(), json!(outcome.logs));
+    }
+    parts
+}
+
+/// What a model needs of an outcome; the rest is for clients, in `_meta`.
+fn outcome_answer(outcome: &Outcome, parts: Map<String, Value>) -> Answer {
+    let mut structured = Value::Object(parts);
+    if let Some(error) = &outcome.error {
+        structured["error"] = json!(error);
     }
     let details = json!({
         "sandbox": outcome.sandbox,

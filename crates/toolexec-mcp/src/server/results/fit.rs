@@ -50,10 +50,9 @@ impl Results {
             return outcome;
         }
         let mut reports = Vec::new();
-        outcome
-            .steps
-            .iter_mut()
-            .for_each(|step| leaves(step, &mut reports));
+        for step in &mut outcome.steps {
+            leaves(step, &mut reports);
+        }
         let room = (self.max_inline / (reports.len() + 1)).max(LEAST.min(self.max_inline));
         let whole = outcome.value.clone();
         for report in reports {
@@ -106,8 +105,9 @@ fn leaves<'a>(report: &'a mut StepReport, found: &mut Vec<&'a mut StepReport>) {
     if report.children.is_empty() {
         found.push(report);
     } else {
-        let children = report.children.iter_mut();
-        children.for_each(|child| leaves(child, found));
+        for child in &mut report.children {
+            leaves(child, found);
+        }
     }
 }
 

@@ -1,6 +1,11 @@
 //! The MCP server, as its clients see it.
 
+mod auth;
+mod http;
 mod meta;
+mod passing;
+mod programs;
+mod results;
 
 use std::sync::Arc;
 

@@ -201,13 +201,13 @@ mod tests {
         let cases = [
             (
                 ".[",
-                "the jq filter has a syntax error: expected closing bracket at \"[\"",
+                "the jq filter has a syntax error: expected closing bracket at the end",
             ),
             (
                 "nosuch",
                 "the jq filter uses what there is not: filter \"nosuch\"",
             ),
-            ("error(\"no\")", "the jq filter failed: no"),
+            ("error(\"no\")", "the jq filter failed: \"no\""),
             (".a", "the jq filter failed: cannot index [1] with \"a\""),
         ];
         for (filter, wanted) in cases {

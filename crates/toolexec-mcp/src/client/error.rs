@@ -150,6 +150,12 @@ fn answered(server: &BackendRef, data: &ErrorData) -> Error {
             ErrorKind::Unsupported,
             format!("MCP server {name} does not support the request: {text}"),
         ),
+        // Kept as the cause: whoever asks on behalf of a client passes it on.
+        ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY => Error::new(
+            ErrorKind::Unsupported,
+            format!("MCP server {name} wants what its client does not offer: {text}"),
+        )
+        .with_source(data.clone()),
         ErrorCode(code) => Error::new(
             ErrorKind::Backend,
             format!("MCP server {name} answered error {code}: {text}"),

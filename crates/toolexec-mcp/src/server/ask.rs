@@ -28,17 +28,17 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    /// An asker and where its questions arrive; none for a client that can answer nothing.
-    pub(super) fn new(capabilities: ClientCapabilities) -> Option<(Self, mpsc::Receiver<Batch>)> {
+    /// An asker and where its questions arrive; they arrive nowhere for a client that can answer
+    /// nothing.
+    pub(super) fn new(capabilities: ClientCapabilities) -> (Self, Option<mpsc::Receiver<Batch>>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let asker = Self {
             capabilities,
             sender,
         };
-        let can_answer = [ELICIT, SAMPLE, ROOTS]
-            .into_iter()
-            .any(|method| asker.supports(method));
-        can_answer.then_some((asker, receiver))
+        let mut methods = [ELICIT, SAMPLE, ROOTS].into_iter();
+        let can_answer = methods.any(|method| asker.supports(method));
+        (asker, can_answer.then_some(receiver))
     }
 }
 

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CreateTaskResult, ErrorData, InputRequiredResult,
-    InputResponses, ProtocolVersion, Task,
+    CallToolRequestParams, CallToolResponse, CreateTaskResult, ErrorCode, ErrorData,
+    InputRequiredResult, InputResponses, ProtocolVersion, Task,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use toolexec_core::{Args, CallContext, ErrorKind, EventSink, Request};
+use toolexec_core::{Args, CallContext, Error, ErrorKind, EventSink, Request};
 
 use super::answer::Answer;
 use super::ask::Asker;
@@ -51,7 +51,7 @@ pub(super) async fn call(
     };
     let args = request.arguments.take().unwrap_or_default();
     let tools = server.clone();
-    let work = |cx| async move { Reply::Tool(perform(&tools, target, args, cx).await) };
+    let work = |cx| async move { perform(&tools, target, args, cx).await };
     let counted = server.shared.metrics.call(&request.name);
     let purpose = if is_chain {
         Purpose::Chain
@@ -71,6 +71,7 @@ pub(super) async fn call(
             counted.ended(false);
             Ok(CreateTaskResult::new(task).into())
         }
+        Step::Replied(Reply::Refused(error)) => Err(error),
         #[cfg(feature = "client")]
         Step::Replied(Reply::Relayed(_)) => Err(unknown_state()),
     }
@@ -166,11 +167,8 @@ where
         cx = cx.with_events(sink);
         events = Some(receiver);
     }
-    let mut questions = None;
-    if let Some((asker, receiver)) = context.client_capabilities().and_then(Asker::new) {
-        cx = interaction::answered_by(cx, Arc::new(asker));
-        questions = Some(receiver);
-    }
+    let (asker, questions) = Asker::new(context.client_capabilities().unwrap_or_default());
+    cx = interaction::answered_by(cx, Arc::new(asker));
     let work = work(cx);
     let outlives = questions.is_some() || may_be_task;
     let work: BoxFuture<'static, Reply> = if outlives && asking == Asking::Rounds {
@@ -186,17 +184,29 @@ where
     flow
 }
 
-async fn perform(server: &Server, target: Target, args: Args, cx: CallContext) -> Answer {
+async fn perform(server: &Server, target: Target, args: Args, cx: CallContext) -> Reply {
     let answer = match target {
         Target::Meta(tool) => meta::call(server, tool, args, cx).await,
         Target::Tool(id) => direct_call(server, id, args, cx).await,
     };
-    answer.unwrap_or_else(|error| {
-        if error.kind() == ErrorKind::Internal {
-            tracing::error!(error = ?error, "a call failed");
-        }
-        Answer::failure(&error)
-    })
+    let error = match answer {
+        Ok(answer) => return Reply::Tool(answer),
+        Err(error) => error,
+    };
+    if error.kind() == ErrorKind::Internal {
+        tracing::error!(error = ?error, "a call failed");
+    }
+    match missing_capability(&error) {
+        Some(data) => Reply::Refused(data),
+        None => Reply::Tool(Answer::failure(&error)),
+    }
+}
+
+/// What a server wants of its client and this client does not offer, in the server's words.
+fn missing_capability(error: &Error) -> Option<ErrorData> {
+    let data = std::error::Error::source(error)?.downcast_ref::<ErrorData>()?;
+    let is_it = data.code == ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY;
+    is_it.then(|| data.clone())
 }
 
 async fn direct_call(
@@ -304,6 +314,6 @@ pub(super) fn unknown_state() -> ErrorData {
 
 fn broken() -> Reply {
     let message = "the call ended without an answer";
-    let error = toolexec_core::Error::new(ErrorKind::Internal, message);
+    let error = Error::new(ErrorKind::Internal, message);
     Reply::Tool(Answer::failure(&error))
 }

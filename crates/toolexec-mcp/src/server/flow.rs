@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-#[cfg(feature = "client")]
-use rmcp::model::ErrorData;
-use rmcp::model::{InputRequests, InputResponses};
+use rmcp::model::{ErrorData, InputRequests, InputResponses};
 use rmcp::service::{RequestContext, RoleServer};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -35,6 +33,8 @@ pub(super) struct Flow {
 pub(super) enum Reply {
     /// The answer of a tool.
     Tool(Answer),
+    /// The request cannot be served for this client.
+    Refused(ErrorData),
     /// What a server answered that the request was passed on to.
     #[cfg(feature = "client")]
     Relayed(Result<Value, ErrorData>),

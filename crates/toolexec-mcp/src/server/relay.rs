@@ -254,7 +254,13 @@ fn position(cursor: &str) -> Result<(usize, Option<String>), ErrorData> {
 }
 
 /// What a server answered, in the protocol's type.
-pub(super) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, ErrorData> {
+pub(super) fn typed<T: DeserializeOwned>(mut value: Value) -> Result<T, ErrorData> {
+    // Servers of older revisions do not say so; clients of 2026-07-28 want to hear it.
+    if let Value::Object(result) = &mut value {
+        result
+            .entry("resultType")
+            .or_insert_with(|| json!("complete"));
+    }
     serde_json::from_value(value).map_err(|error| {
         tracing::warn!(%error, "an answer cannot be passed on");
         ErrorData::internal_error(

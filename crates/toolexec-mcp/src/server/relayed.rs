@@ -118,6 +118,7 @@ impl Handler {
 fn relayed(reply: Reply) -> Result<Value, ErrorData> {
     match reply {
         Reply::Relayed(answer) => answer,
+        Reply::Refused(error) => Err(error),
         Reply::Tool(_) => Err(unknown_state()),
     }
 }

@@ -142,6 +142,7 @@ async fn run(mut flow: Flow, cx: TaskContext) -> Result<CallToolResult, TaskExit
             Some(()) = asked.next(), if !asked.is_empty() => {}
             reply = &mut flow.work => return match reply {
                 Reply::Tool(answer) => Ok(answer.into_result()),
+                Reply::Refused(error) => Err(TaskExit::Error(error)),
                 #[cfg(feature = "client")]
                 Reply::Relayed(Err(error)) => Err(TaskExit::Error(error)),
                 #[cfg(feature = "client")]

@@ -6,6 +6,7 @@ mod meta;
 mod passing;
 mod programs;
 mod results;
+mod rounds;
 
 use std::sync::Arc;
 

@@ -206,7 +206,7 @@ async fn questions_go_to_the_client_that_called() {
         let silent = connect(&server, ()).await;
         let result = call(&silent, "fake__ask", json!({})).await;
         assert!(
-            text(&result).contains("nobody can be asked for elicitation/create"),
+            text(&result).contains("elicitation/create is not supported here"),
             "{options:?} {result:?}"
         );
         assert_eq!(ada.told(1).await.len(), 1);

@@ -1,5 +1,6 @@
 //! Serving a call of a program, whatever it is for.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,15 +54,16 @@ pub(super) fn kind(op: &Op) -> Option<CallOp> {
 }
 
 /// The tool of a call, and its arguments for the record.
-pub(super) fn subject(op: &Op) -> (Option<&str>, Value) {
-    match op {
-        Op::Run { tool, args } => (Some(tool), args.clone()),
-        Op::Chain { chain } => (None, chain.clone()),
+pub(super) fn subject(op: &Op) -> (Option<&str>, Cow<'_, Value>) {
+    let (tool, asked) = match op {
+        Op::Run { tool, args } => return (Some(tool), Cow::Borrowed(args)),
+        Op::Chain { chain } => return (None, Cow::Borrowed(chain)),
         Op::Search { query, limit } => (None, json!({"query": query, "limit": limit})),
-        Op::Describe { tool, detail } => (Some(tool), json!({ "detail": detail })),
-        Op::Examples { tool } => (Some(tool), json!({})),
+        Op::Describe { tool, detail } => (Some(tool.as_str()), json!({ "detail": detail })),
+        Op::Examples { tool } => (Some(tool.as_str()), json!({})),
         Op::Namespaces | Op::Sleep { .. } => (None, json!({})),
-    }
+    };
+    (tool, Cow::Owned(asked))
 }
 
 /// How many steps a chain has, those of groups included; none for any other call.

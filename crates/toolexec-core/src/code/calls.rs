@@ -1,8 +1,6 @@
 //! The calls of a program that are not answered yet.
 
 use std::collections::{HashSet, VecDeque};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -260,13 +258,13 @@ impl Calls {
     }
 
     fn start(&mut self, id: u32, record: Option<usize>, bytes: usize, op: Op) {
-        let serving: Pin<Box<dyn Future<Output = Served> + Send>> = Box::pin(answer::serve(
+        let serving = answer::serve(
             self.gateway.clone(),
             op,
             self.chain_limits,
             self.cx.clone(),
             self.language,
-        ));
+        );
         self.running.push(Box::pin(async move {
             Finished {
                 id,

@@ -44,8 +44,11 @@ fn executor(sandbox: Arc<dyn Sandbox>, profile: Profile) -> CodeExecutor {
         .build()
 }
 
+/// Runs a program in a task of the runtime, as a server does.
 async fn run(executor: &CodeExecutor, submission: Submission, expected: &Value) {
-    let outcome = executor.execute(submission, &CallContext::new()).await;
+    let executor = executor.clone();
+    let program = async move { executor.execute(submission, &CallContext::new()).await };
+    let outcome = tokio::spawn(program).await.expect("it does not panic");
     let outcome = outcome.expect("the submission is taken");
     assert_eq!((&outcome.value, &outcome.error), (expected, &None));
 }

@@ -111,3 +111,17 @@ fn full_shows_everything_together() {
         ]
     );
 }
+
+#[cfg(feature = "sandbox")]
+#[test]
+fn runtime_runs_programs_within_limits() {
+    assert_eq!(
+        run("runtime"),
+        [
+            "{\"sums\":[11,12,13],\"total\":23} after 4 calls in wasm",
+            "2",
+            "ended: the program exceeded its tool_calls limit of 3 (4 used)",
+            "refused: the dev profile runs programs without isolation and is not allowed here",
+        ]
+    );
+}

@@ -1,0 +1,75 @@
+//! Programs that call tools, under limits, in the sandbox that a profile allows.
+//!
+//! `cargo run -p toolexec --features sandbox --example runtime`
+
+#![allow(clippy::print_stdout, reason = "an example talks to a person")]
+
+use std::time::Duration;
+
+use toolexec::core::code::Submission;
+use toolexec::core::sandbox::{Language, Limits, Profile};
+use toolexec::sandbox::Setup;
+use toolexec::{Args, CallContext, Error, Executor, Local, LocalTool};
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let add = LocalTool::new("add", async |args: Args| {
+        let number = |name: &str| args[name].as_f64().ok_or("not a number");
+        Ok::<_, &str>(number("a")? + number("b")?)
+    })
+    .description("Adds two numbers");
+    let executor = Executor::builder()
+        .local(Local::new("math").tool(add))
+        .build()?;
+    let code = executor
+        .code(Setup::new().sandboxes())
+        .max_tool_calls(50)
+        .timeout(Duration::from_secs(30))
+        .build();
+    let cx = CallContext::new();
+
+    // Only what the program returns comes back, however many tools it calls.
+    let program = r#"
+        const sums = await Promise.all([1, 2, 3].map((a) => tools.run("math:add", {a, b: 10})));
+        return {sums, total: await tools.math.add({a: sums[0], b: sums[1]})};
+    "#;
+    let outcome = code
+        .execute(Submission::new(Language::JavaScript, program), &cx)
+        .await?;
+    println!(
+        "{} after {} calls in {}",
+        outcome.value,
+        outcome.calls.len(),
+        outcome.sandbox
+    );
+
+    // Limits of one program; `__out` is its value.
+    let limits = Limits {
+        tool_calls: Some(100),
+        memory: Some(512 << 20),
+        cpu_time: Some(Duration::from_secs(60)),
+        ..Limits::default()
+    };
+    let submission = Submission::new(Language::Python, "__out = 1 + 1")
+        .profile(Profile::Standard)
+        .limits(limits);
+    println!("{}", code.execute(submission, &cx).await?.value);
+
+    // A limit ends the program and says which it was.
+    let greedy = "for (;;) await tools.math.add({a: 1, b: 1});";
+    let greedy = Submission::new(Language::JavaScript, greedy).limits(Limits {
+        tool_calls: Some(3),
+        ..Limits::default()
+    });
+    let outcome = code.execute(greedy, &cx).await?;
+    if let Some(failure) = &outcome.error {
+        println!("ended: {}", failure.message);
+    }
+
+    // Without isolation only with consent, which a profile is not.
+    let unsafe_one = Submission::new(Language::JavaScript, "1").profile(Profile::Dev);
+    if let Err(error) = code.execute(unsafe_one, &cx).await {
+        println!("refused: {error}");
+    }
+    Ok(())
+}

@@ -84,6 +84,10 @@ impl Interaction for Relay {
 }
 
 /// Who answers the questions of one call.
+#[cfg_attr(
+    not(feature = "client"),
+    expect(dead_code, reason = "read where servers ask")
+)]
 struct OfCall(Arc<dyn Interaction>);
 
 /// The same context, whose calls have their questions answered by `interaction`.

@@ -125,7 +125,7 @@ impl Plan {
                     verdict,
                     grace: self.config.timeouts.shutdown,
                 };
-                Ok(self.finish(hub, watched))
+                Ok(self.finish(&hub, watched))
             }
             Err(error) => Err(self.explain(*error, child, verdict.get()).await),
         }
@@ -232,7 +232,7 @@ impl Plan {
             verdict: Arc::default(),
             grace: self.config.timeouts.shutdown,
         };
-        Ok(self.finish(hub, watched))
+        Ok(self.finish(&hub, watched))
     }
 
     async fn serve<T>(
@@ -251,7 +251,7 @@ impl Plan {
             .map_err(Box::new)
     }
 
-    fn finish(&self, hub: Arc<Hub>, watched: Watched) -> Connected {
+    fn finish(&self, hub: &Arc<Hub>, watched: Watched) -> Connected {
         let peer = watched.service.peer().clone();
         let info = peer.peer_info().unwrap_or_else(|| {
             // rmcp sets it before it returns the service.
@@ -265,10 +265,10 @@ impl Plan {
         if is_legacy {
             ask_for_logs(&peer, &info);
         } else {
-            subscribe(&peer, &info, &hub);
+            subscribe(&peer, &info, hub);
         }
         let server = self.server.clone();
-        let connection = Connection::new(server, hub.clone(), self.handler(&hub), info, &watched);
+        let connection = Connection::new(server, hub.clone(), self.handler(hub), info, &watched);
         Connected {
             connection: Arc::new(connection),
             watched,

@@ -66,7 +66,7 @@ impl Answer {
     }
 
     pub(super) fn into_result(self) -> CallToolResult {
-        let content = self.content.into_iter().map(block).collect();
+        let content = self.content.iter().map(block).collect();
         let mut result = if self.is_error {
             CallToolResult::error(content)
         } else {
@@ -86,8 +86,8 @@ pub(super) fn text_of(value: &Value) -> String {
     }
 }
 
-fn block(content: Content) -> ContentBlock {
-    if let Content::Text { text, extra } = &content
+fn block(content: &Content) -> ContentBlock {
+    if let Content::Text { text, extra } = content
         && extra.is_empty()
     {
         return ContentBlock::text(text.clone());

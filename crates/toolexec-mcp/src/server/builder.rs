@@ -11,7 +11,7 @@ use toolexec_core::sandbox::{Language, Limits, Profile};
 use toolexec_core::{ChainLimits, DocStore, Runner};
 
 use super::changes::Changes;
-use super::meta::{MetaTools, at_least_standard};
+use super::meta::at_least_standard;
 use super::metrics::Metrics;
 use super::options::Mode;
 use super::results::{ResultOptions, Results};
@@ -113,12 +113,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Makes the server; looks which sandboxes there are.
-    ///
-    /// # Cancel safety
-    /// Safe: nothing was started.
-    pub async fn build(self) -> Server {
-        let languages = languages(self.code.as_ref(), self.profile).await;
+    /// Makes the server. Nothing is started or looked at before a client needs it.
+    pub fn build(self) -> Server {
         #[cfg(feature = "client")]
         let relays = self.mode != Mode::Meta && !self.upstreams.is_empty();
         #[cfg(not(feature = "client"))]
@@ -132,12 +128,12 @@ impl ServerBuilder {
         }
         Server {
             shared: Arc::new(Shared {
-                meta: MetaTools::new(&languages, results.as_ref()),
+                meta: OnceCell::new(),
                 results,
                 runner,
                 docs: self.docs,
                 chain_limits: self.chain_limits,
-                code: code.filter(|_| !languages.is_empty()),
+                code,
                 profile: self.profile,
                 mode: self.mode,
                 info: Arc::new(info),
@@ -167,7 +163,7 @@ fn info(mode: Mode, relays: bool, instructions: Option<String>) -> ServerConfig 
     }
     if relays {
         // What the servers have is known when they are started, which is later.
-        let more = ServerCapabilities::builder()
+        let relayed = ServerCapabilities::builder()
             .enable_completions()
             .enable_prompts()
             .enable_prompts_list_changed()
@@ -175,9 +171,9 @@ fn info(mode: Mode, relays: bool, instructions: Option<String>) -> ServerConfig 
             .enable_resources_list_changed()
             .enable_resources_subscribe()
             .build();
-        capabilities.completions = more.completions;
-        capabilities.prompts = more.prompts;
-        capabilities.resources = more.resources;
+        capabilities.completions = relayed.completions;
+        capabilities.prompts = relayed.prompts;
+        capabilities.resources = relayed.resources;
     }
     let us = Implementation::new("toolexec", env!("CARGO_PKG_VERSION"));
     let mut info = ServerConfig::new(capabilities).with_server_info(us);
@@ -186,7 +182,7 @@ fn info(mode: Mode, relays: bool, instructions: Option<String>) -> ServerConfig 
 }
 
 /// The languages that programs may have.
-async fn languages(code: Option<&CodeExecutor>, profile: Profile) -> Vec<&'static str> {
+pub(super) async fn languages(code: Option<&CodeExecutor>, profile: Profile) -> Vec<&'static str> {
     let mut names = Vec::new();
     let Some(code) = code else {
         return names;

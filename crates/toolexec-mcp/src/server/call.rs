@@ -44,7 +44,12 @@ pub(super) async fn call(
     let server = &handler.server;
     let target = server.target(&request.name, &context).await?;
     let is_chain = matches!(target, Target::Meta(MetaTool::RunChain));
-    let of = whose("tools/call", &request.name, &request.arguments, &context);
+    let of = whose(
+        "tools/call",
+        &request.name,
+        request.arguments.as_ref(),
+        &context,
+    );
     let round = Round {
         key: request.request_state.take(),
         answers: request.input_responses.take().unwrap_or_default(),
@@ -230,8 +235,9 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> Result<Target, ErrorData> {
         if self.decide().await.mode == Mode::Meta {
-            return self.meta().find(name).map(Target::Meta).ok_or_else(|| {
-                let names: Vec<&str> = self.meta().names().collect();
+            let tools = self.meta().await;
+            return tools.find(name).map(Target::Meta).ok_or_else(|| {
+                let names: Vec<&str> = tools.names().collect();
                 let message = format!(
                     "unknown tool {name:?}; there are {}. To run a tool that search_tools found, \
                      call run_tool with its id",
@@ -242,14 +248,12 @@ impl Server {
         }
         let runner = self.runner_for(caller(context).as_ref());
         let index = runner.index();
-        let id = match direct::id_of(name, index) {
-            Some(id) => Some(id),
+        let mut id = direct::id_of(name, index);
+        if id.is_none() {
             // A name with a fingerprint can be read only when the tool is known.
-            None => {
-                runner.load_all().await;
-                direct::id_of(name, index)
-            }
-        };
+            runner.load_all().await;
+            id = direct::id_of(name, index);
+        }
         let unknown = |hints: &[String]| {
             let message = format!("unknown tool {name:?}; tools/list lists those there are");
             ErrorData::invalid_params(
@@ -297,7 +301,7 @@ fn asking(context: &RequestContext<RoleServer>) -> Asking {
 pub(super) fn whose(
     method: &str,
     name: &str,
-    args: &Option<Args>,
+    args: Option<&Args>,
     context: &RequestContext<RoleServer>,
 ) -> String {
     let caller = caller(context).map(|caller| caller.name.clone());

@@ -95,7 +95,7 @@ impl Server {
             if cursor.is_some() {
                 return Err(ErrorData::invalid_params("the list has one page", None));
             }
-            return Ok(ListToolsResult::with_all_items(self.meta().list()));
+            return Ok(ListToolsResult::with_all_items(self.meta().await.list()));
         }
         runner.load_all().await;
         let page = direct::page(runner.index(), cursor.map(Cursor::from), PAGE)

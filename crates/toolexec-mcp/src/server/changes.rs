@@ -129,10 +129,10 @@ pub(super) async fn tell_session(
     watched: std::sync::Arc<Watched>,
 ) {
     while !peer.is_transport_closed() {
-        let Ok(changed) = tokio::time::timeout(LOOK, next(&mut changes)).await else {
+        let Ok(news) = tokio::time::timeout(LOOK, next(&mut changes)).await else {
             continue;
         };
-        for change in changed.into_iter().flatten() {
+        for change in news.into_iter().flatten() {
             let told = match change {
                 Change::Tools => peer.notify_tool_list_changed().await,
                 Change::Prompts => peer.notify_prompt_list_changed().await,
@@ -156,11 +156,11 @@ pub(super) async fn tell_listener(context: &SubscriptionContext, mut changes: Re
     let sink = context.sink();
     let wants = |flag: Option<bool>| flag == Some(true);
     loop {
-        let changed = tokio::select! {
+        let news = tokio::select! {
             () = context.cancelled() => return,
-            changed = next(&mut changes) => changed,
+            news = next(&mut changes) => news,
         };
-        for change in changed.into_iter().flatten() {
+        for change in news.into_iter().flatten() {
             let told = match change {
                 Change::Tools if wants(accepted.tools_list_changed) => {
                     sink.notify_tool_list_changed().await

@@ -192,14 +192,13 @@ impl Open {
 
 /// The next item of a queue; never, where there is none.
 pub(super) async fn next<T>(queue: &mut Option<mpsc::Receiver<T>>) -> Option<T> {
-    match queue {
-        Some(receiver) => match receiver.recv().await {
-            Some(item) => Some(item),
-            None => {
-                *queue = None;
-                pending().await
-            }
-        },
-        None => pending().await,
+    let Some(receiver) = queue else {
+        return pending().await;
+    };
+    let item = receiver.recv().await;
+    if item.is_none() {
+        *queue = None;
+        return pending().await;
     }
+    item
 }

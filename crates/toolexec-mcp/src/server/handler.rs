@@ -48,6 +48,10 @@ impl Handler {
     }
 }
 
+#[expect(
+    clippy::unused_async_trait_impl,
+    reason = "what the trait has as futures reads best as async functions"
+)]
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
         (*self.server.shared.info).clone()

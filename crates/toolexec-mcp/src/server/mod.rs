@@ -14,6 +14,10 @@ pub mod auth;
 mod builder;
 mod call;
 mod catalogue;
+#[cfg_attr(
+    not(feature = "client"),
+    expect(dead_code, reason = "only servers behind this one have resources")
+)]
 mod changes;
 mod context;
 mod direct;
@@ -43,6 +47,7 @@ use toolexec_core::code::CodeExecutor;
 use toolexec_core::sandbox::Profile;
 use toolexec_core::{Caller, ChainLimits, DocStore, Runner};
 
+use builder::languages;
 use changes::Changes;
 use meta::MetaTools;
 use metrics::Metrics;
@@ -68,7 +73,7 @@ struct Shared {
     profile: Profile,
     mode: Mode,
     results: Option<Results>,
-    meta: MetaTools,
+    meta: OnceCell<MetaTools>,
     /// What clients read about this server.
     info: Arc<ServerConfig>,
     decision: OnceCell<Decision>,
@@ -122,8 +127,15 @@ impl Server {
         self.shared.results.as_ref()
     }
 
-    fn meta(&self) -> &MetaTools {
-        &self.shared.meta
+    /// The tools of the server itself. Which programs can be offered is found out the first time:
+    /// looking at the sandboxes can take seconds, and no client waits for it to connect.
+    async fn meta(&self) -> &MetaTools {
+        let shared = &self.shared;
+        let find_out = async {
+            let languages = languages(shared.code.as_ref(), shared.profile).await;
+            MetaTools::new(&languages, shared.results.as_ref())
+        };
+        shared.meta.get_or_init(|| find_out).await
     }
 }
 

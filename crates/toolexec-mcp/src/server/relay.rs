@@ -147,9 +147,8 @@ impl Server {
                 loop {
                     let change = match notes.recv().await {
                         Ok(Note::Prompts) => Change::Prompts,
-                        Ok(Note::Resources) => Change::Resources,
+                        Ok(Note::Resources) | Err(RecvError::Lagged(_)) => Change::Resources,
                         Ok(Note::Resource(uri)) => Change::Resource(uri),
-                        Err(RecvError::Lagged(_)) => Change::Resources,
                         Err(RecvError::Closed) => return,
                     };
                     // Nobody listens: nothing to tell.

@@ -32,7 +32,7 @@ impl Handler {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let of = whose("resources/read", &request.uri, &None, &context);
+        let of = whose("resources/read", &request.uri, None, &context);
         let round = Round {
             key: request.request_state,
             answers: request.input_responses.unwrap_or_default(),
@@ -54,7 +54,12 @@ impl Handler {
         request: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        let of = whose("prompts/get", &request.name, &request.arguments, &context);
+        let of = whose(
+            "prompts/get",
+            &request.name,
+            request.arguments.as_ref(),
+            &context,
+        );
         let round = Round {
             key: request.request_state,
             answers: request.input_responses.unwrap_or_default(),

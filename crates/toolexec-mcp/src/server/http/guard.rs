@@ -50,7 +50,7 @@ impl Guard {
         }
         let body = match self.body(&head.headers, body).await {
             Ok(body) => body,
-            Err(response) => return response,
+            Err(response) => return *response,
         };
         let is_json = head.headers.get(CONTENT_TYPE).is_some_and(is_json);
         let request = Request::from_parts(head, Body::from(body.clone()));
@@ -64,7 +64,7 @@ impl Guard {
         response
     }
 
-    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
+    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Box<Response>> {
         let too_large = || {
             let text = format!("a request may have {} bytes", self.max_body);
             refused(StatusCode::PAYLOAD_TOO_LARGE, -32600, &text)
@@ -72,15 +72,16 @@ impl Guard {
         let length = headers.get(CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if length.is_some_and(|length| length > self.max_body as u64) {
-            return Err(too_large());
+            return Err(Box::new(too_large()));
         }
         match tokio::time::timeout(self.body_timeout, to_bytes(body, self.max_body)).await {
             Ok(Ok(body)) => Ok(body),
             // The client hung up in the middle, or sent more than it may.
-            Ok(Err(_)) => Err(too_large()),
+            Ok(Err(_)) => Err(Box::new(too_large())),
             Err(_) => {
                 let text = format!("the request did not come within {:?}", self.body_timeout);
-                Err(refused(StatusCode::REQUEST_TIMEOUT, -32600, &text))
+                let refused = refused(StatusCode::REQUEST_TIMEOUT, -32600, &text);
+                Err(Box::new(refused))
             }
         }
     }

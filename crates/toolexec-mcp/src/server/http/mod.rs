@@ -147,19 +147,15 @@ impl HttpServer {
             ..
         } = self;
         let serve = async {
-            match tls {
-                Some(tls) => {
-                    let tls = RustlsAcceptor::new(tls)
-                        .handshake_timeout(HANDSHAKE)
-                        .acceptor(acceptor);
-                    let acceptor = Capped::new(tls, capped, most);
-                    serve(listener, handle, acceptor, &options, router).await
-                }
-                None => {
-                    let acceptor = Capped::new(acceptor, capped, most);
-                    serve(listener, handle, acceptor, &options, router).await
-                }
-            }
+            let Some(tls) = tls else {
+                let acceptor = Capped::new(acceptor, capped, most);
+                return serve(listener, handle, acceptor, &options, router).await;
+            };
+            let tls = RustlsAcceptor::new(tls)
+                .handshake_timeout(HANDSHAKE)
+                .acceptor(acceptor);
+            let acceptor = Capped::new(tls, capped, most);
+            serve(listener, handle, acceptor, &options, router).await
         };
         let ended = tokio::select! {
             ended = serve => ended,

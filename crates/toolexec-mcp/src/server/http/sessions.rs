@@ -37,8 +37,16 @@ struct Use {
     streams: usize,
     /// How often a broken stream was taken up again.
     resumed: u64,
-    /// The caller it belongs to, once that is known.
-    caller: Option<Option<String>>,
+    owner: Owner,
+}
+
+/// Whose session it is.
+#[derive(Debug, PartialEq, Eq)]
+enum Owner {
+    /// Not known yet: it is being opened.
+    Unknown,
+    /// This caller's; that of all who need not say who they are, where there is no name.
+    Known(Option<String>),
 }
 
 impl Sessions {
@@ -63,16 +71,20 @@ impl Sessions {
 
     /// Notes whose session it is.
     pub(super) fn opened(&self, session: &str, caller: Option<String>) {
-        if let Some(use_) = self.uses().get_mut(session) {
-            use_.caller.get_or_insert(caller);
+        if let Some(use_) = self.uses().get_mut(session)
+            && use_.owner == Owner::Unknown
+        {
+            use_.owner = Owner::Known(caller);
         }
     }
 
     /// Whether a session may be used by this caller. One that is not known is nobody's.
     pub(super) fn is_of(&self, session: &str, caller: Option<&str>) -> bool {
         let uses = self.uses();
-        let owner = uses.get(session).and_then(|use_| use_.caller.as_ref());
-        owner.is_none_or(|owner| owner.as_deref() == caller)
+        match uses.get(session).map(|use_| &use_.owner) {
+            Some(Owner::Known(owner)) => owner.as_deref() == caller,
+            Some(Owner::Unknown) | None => true,
+        }
     }
 
     fn uses(&self) -> MutexGuard<'_, HashMap<SessionId, Use>> {
@@ -117,14 +129,14 @@ impl SessionManager for Sessions {
             self.close_session(&surplus).await?;
         }
         let (session, transport) = self.inner.create_session().await?;
-        let use_ = Use {
+        let fresh = Use {
             last: Instant::now(),
             streams: 0,
             resumed: 0,
-            caller: None,
+            owner: Owner::Unknown,
         };
         let mut uses = self.uses();
-        uses.insert(session.clone(), use_);
+        uses.insert(session.clone(), fresh);
         self.metrics.sessions(uses.len());
         drop(uses);
         Ok((session, transport))

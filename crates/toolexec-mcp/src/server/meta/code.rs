@@ -23,7 +23,7 @@ struct Execute {
 }
 
 pub(super) async fn execute(server: &Server, args: Args, cx: CallContext) -> Result<Answer> {
-    let args: Execute = server.meta().read(MetaTool::ExecuteCode, args)?;
+    let args: Execute = server.meta().await.read(MetaTool::ExecuteCode, args)?;
     let Some(code) = server.code() else {
         return Err(Error::new(
             ErrorKind::Unsupported,

@@ -9,119 +9,92 @@ use serde_json::{Map, Value, json};
 use super::MetaTool;
 
 pub(super) fn tool(tool: MetaTool, languages: &[&str], has_jq: bool) -> McpTool {
-    let (description, input, output, annotations) = match tool {
-        MetaTool::SearchTools => (
-            "Find tools by what they do. Next: describe_tool, then run_tool or execute_code.",
-            object(
-                json!({
-                    "query": {"type": "string"},
-                    "namespace": {"type": "string"},
-                    "limit": {"type": "integer", "minimum": 1},
-                    "cursor": {"type": "string"},
-                }),
-                &["query"],
-            ),
-            answer(json!({"tools": {"type": "array"}, "next": {"type": "string"}})),
-            read_only(),
-        ),
-        MetaTool::DescribeTool => (
-            "Show how to call a tool: its signature, or its schemas and examples.",
-            object(
-                json!({
-                    "tool": {"type": "string"},
-                    "detail": {"enum": ["signature", "schema", "full"]},
-                }),
-                &["tool"],
-            ),
-            answer(json!({"tool": {"type": "object"}})),
-            read_only(),
-        ),
-        MetaTool::ListNamespaces => (
-            "List the groups of tools.",
-            object(json!({}), &[]),
-            answer(json!({"namespaces": {"type": "array"}})),
-            read_only(),
-        ),
-        MetaTool::ListTools => (
-            "List tools by id; prefer search_tools.",
-            object(
-                json!({
-                    "namespace": {"type": "string"},
-                    "limit": {"type": "integer", "minimum": 1},
-                    "cursor": {"type": "string"},
-                }),
-                &[],
-            ),
-            answer(json!({"tools": {"type": "array"}, "next": {"type": "string"}})),
-            read_only(),
-        ),
-        MetaTool::ListToolExamples => (
-            "Show example calls of a tool.",
-            object(json!({"tool": {"type": "string"}}), &["tool"]),
-            answer(json!({"examples": {"type": "array"}})),
-            read_only(),
-        ),
-        MetaTool::RunTool => (
-            "Run one tool by id.",
-            object(
-                json!({
-                    "tool": {"type": "string", "description": "namespace:name"},
-                    "args": {"type": "object"},
-                }),
-                &["tool"],
-            ),
-            answer(json!({"value": {}})),
-            ToolAnnotations::default(),
-        ),
-        MetaTool::RunChain => (
-            "Run tools in order. Args may hold {{prev.key}}, {{steps[0].key}}.",
-            object(
-                json!({
-                    "steps": {
-                        "type": "array",
-                        "items": {
-                            "type": "object",
-                            "properties": {
-                                "tool": {"type": "string"},
-                                "args": {"type": "object"},
-                                "name": {"type": "string"},
-                            },
-                        },
-                    },
-                    "on_error": {"enum": ["stop", "continue"]},
-                }),
-                &["steps"],
-            ),
-            answer(json!({"value": {}, "steps": {"type": "array"}})),
-            ToolAnnotations::default(),
-        ),
-        MetaTool::ExecuteCode => (
+    let input = input(tool, languages, has_jq);
+    let mut listed = McpTool::new(tool.as_str(), description(tool), input);
+    listed.output_schema = Some(output(tool));
+    listed.annotations = is_read_only(tool).then(|| ToolAnnotations::new().read_only(true));
+    listed
+}
+
+fn description(tool: MetaTool) -> &'static str {
+    match tool {
+        MetaTool::SearchTools => {
+            "Find tools by what they do. Next: describe_tool, then run_tool or execute_code."
+        }
+        MetaTool::DescribeTool => {
+            "Show how to call a tool: its signature, or its schemas and examples."
+        }
+        MetaTool::ListNamespaces => "List the groups of tools.",
+        MetaTool::ListTools => "List tools by id; prefer search_tools.",
+        MetaTool::ListToolExamples => "Show example calls of a tool.",
+        MetaTool::RunTool => "Run one tool by id.",
+        MetaTool::RunChain => "Run tools in order. Args may hold {{prev.key}}, {{steps[0].key}}.",
+        MetaTool::ExecuteCode => {
             "Run a sandboxed program that calls tools: `await tools.ns.name({arg: 1})`, in Python \
              `tools.ns.name(arg=1)`; `return` or the last expression is its value. Best for loops, \
-             filters and several calls.",
-            object(
-                json!({
-                    "language": {"enum": languages},
-                    "code": {"type": "string"},
-                    "inputs": {"type": "object", "description": "global variables"},
-                    "timeout_ms": {"type": "integer", "minimum": 1},
-                }),
-                &["language", "code"],
-            ),
-            answer(json!({"value": {}, "stdout": {}})),
-            ToolAnnotations::default(),
+             filters and several calls."
+        }
+        MetaTool::ReadResult => "Read part of a large result, by the `$result` of its handle.",
+    }
+}
+
+/// Whether running the tool changes nothing.
+fn is_read_only(tool: MetaTool) -> bool {
+    !matches!(
+        tool,
+        MetaTool::RunTool | MetaTool::RunChain | MetaTool::ExecuteCode
+    )
+}
+
+fn input(tool: MetaTool, languages: &[&str], has_jq: bool) -> Arc<Map<String, Value>> {
+    let text = || json!({"type": "string"});
+    let count = || json!({"type": "integer", "minimum": 1});
+    match tool {
+        MetaTool::SearchTools => object(
+            json!({"query": text(), "namespace": text(), "limit": count(), "cursor": text()}),
+            &["query"],
         ),
-        MetaTool::ReadResult => (
-            "Read part of a large result, by the `$result` of its handle.",
-            object(read_result(has_jq), &["result"]),
-            answer(json!({"value": {}, "values": {"type": "array"}})),
-            read_only(),
+        MetaTool::DescribeTool => object(
+            json!({"tool": text(), "detail": {"enum": ["signature", "schema", "full"]}}),
+            &["tool"],
         ),
-    };
-    let mut listed = McpTool::new(tool.as_str(), description, input);
-    listed.output_schema = Some(output);
-    listed.annotations = (annotations != ToolAnnotations::default()).then_some(annotations);
-    listed
+        MetaTool::ListNamespaces => object(json!({}), &[]),
+        MetaTool::ListTools => object(
+            json!({"namespace": text(), "limit": count(), "cursor": text()}),
+            &[],
+        ),
+        MetaTool::ListToolExamples => object(json!({"tool": text()}), &["tool"]),
+        MetaTool::RunTool => object(
+            json!({
+                "tool": {"type": "string", "description": "namespace:name"},
+                "args": {"type": "object"},
+            }),
+            &["tool"],
+        ),
+        MetaTool::RunChain => object(
+            json!({
+                "steps": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {"tool": text(), "args": {"type": "object"}, "name": text()},
+                    },
+                },
+                "on_error": {"enum": ["stop", "continue"]},
+            }),
+            &["steps"],
+        ),
+        MetaTool::ExecuteCode => object(
+            json!({
+                "language": {"enum": languages},
+                "code": text(),
+                "inputs": {"type": "object", "description": "global variables"},
+                "timeout_ms": count(),
+            }),
+            &["language", "code"],
+        ),
+        MetaTool::ReadResult => object(read_result(has_jq), &["result"]),
+    }
 }
 
 fn read_result(has_jq: bool) -> Value {
@@ -137,10 +110,6 @@ fn read_result(has_jq: bool) -> Value {
     properties
 }
 
-fn read_only() -> ToolAnnotations {
-    ToolAnnotations::new().read_only(true)
-}
-
 fn object(properties: Value, required: &[&str]) -> Arc<Map<String, Value>> {
     let mut schema = Map::new();
     schema.insert("type".to_owned(), json!("object"));
@@ -153,7 +122,20 @@ fn object(properties: Value, required: &[&str]) -> Arc<Map<String, Value>> {
 }
 
 /// The schema of an answer, which may be an error instead.
-fn answer(mut properties: Value) -> Arc<Map<String, Value>> {
+fn output(tool: MetaTool) -> Arc<Map<String, Value>> {
+    let list = || json!({"type": "array"});
+    let mut properties = match tool {
+        MetaTool::SearchTools | MetaTool::ListTools => {
+            json!({"tools": list(), "next": {"type": "string"}})
+        }
+        MetaTool::DescribeTool => json!({"tool": {"type": "object"}}),
+        MetaTool::ListNamespaces => json!({"namespaces": list()}),
+        MetaTool::ListToolExamples => json!({"examples": list()}),
+        MetaTool::RunTool => json!({"value": {}}),
+        MetaTool::RunChain => json!({"value": {}, "steps": list()}),
+        MetaTool::ExecuteCode => json!({"value": {}, "stdout": {}}),
+        MetaTool::ReadResult => json!({"value": {}, "values": list()}),
+    };
     properties["error"] = json!({"type": "object"});
     let mut schema = Map::new();
     schema.insert("type".to_owned(), json!("object"));

@@ -40,7 +40,7 @@ struct Examples {
 }
 
 pub(super) async fn search(server: &Server, args: Args, cx: &CallContext) -> Result<Answer> {
-    let args: Search = server.meta().read(MetaTool::SearchTools, args)?;
+    let args: Search = server.meta().await.read(MetaTool::SearchTools, args)?;
     let runner = server.runner().seen_by(cx.caller());
     runner.load_all().await;
     let query = SearchQuery {
@@ -54,7 +54,7 @@ pub(super) async fn search(server: &Server, args: Args, cx: &CallContext) -> Res
 }
 
 pub(super) async fn list(server: &Server, args: Args, cx: &CallContext) -> Result<Answer> {
-    let args: List = server.meta().read(MetaTool::ListTools, args)?;
+    let args: List = server.meta().await.read(MetaTool::ListTools, args)?;
     let runner = server.runner().seen_by(cx.caller());
     runner.load_all().await;
     let usual = ListQuery::default();
@@ -68,7 +68,7 @@ pub(super) async fn list(server: &Server, args: Args, cx: &CallContext) -> Resul
 }
 
 pub(super) async fn namespaces(server: &Server, args: Args, cx: &CallContext) -> Result<Answer> {
-    let _: Map<String, Value> = server.meta().read(MetaTool::ListNamespaces, args)?;
+    let _: Map<String, Value> = server.meta().await.read(MetaTool::ListNamespaces, args)?;
     let runner = server.runner().seen_by(cx.caller());
     runner.load_all().await;
     let namespaces = runner.index().namespaces();
@@ -76,14 +76,14 @@ pub(super) async fn namespaces(server: &Server, args: Args, cx: &CallContext) ->
 }
 
 pub(super) async fn describe(server: &Server, args: Args, cx: &CallContext) -> Result<Answer> {
-    let args: Describe = server.meta().read(MetaTool::DescribeTool, args)?;
+    let args: Describe = server.meta().await.read(MetaTool::DescribeTool, args)?;
     let detail = args.detail.unwrap_or(Detail::Signature);
     let doc = doc(server, &args.tool, detail, cx).await?;
     Ok(Answer::structured(json!({ "tool": doc })))
 }
 
 pub(super) async fn examples(server: &Server, args: Args, cx: &CallContext) -> Result<Answer> {
-    let args: Examples = server.meta().read(MetaTool::ListToolExamples, args)?;
+    let args: Examples = server.meta().await.read(MetaTool::ListToolExamples, args)?;
     let doc = doc(server, &args.tool, Detail::Full, cx).await?;
     Ok(Answer::structured(json!({ "examples": doc.examples })))
 }

@@ -8,7 +8,7 @@ use crate::server::answer::Answer;
 use crate::server::results::Read;
 
 pub(super) async fn result(server: &Server, args: Args, cx: &CallContext) -> Result<Answer> {
-    let read: Read = server.meta().read(MetaTool::ReadResult, args)?;
+    let read: Read = server.meta().await.read(MetaTool::ReadResult, args)?;
     let Some(results) = server.results() else {
         let message = "this server keeps no results";
         return Err(Error::new(ErrorKind::Unsupported, message));

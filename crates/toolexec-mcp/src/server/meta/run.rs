@@ -16,7 +16,7 @@ struct Run {
 }
 
 pub(super) async fn tool(server: &Server, args: Args, cx: CallContext) -> Result<Answer> {
-    let args: Run = server.meta().read(MetaTool::RunTool, args)?;
+    let args: Run = server.meta().await.read(MetaTool::RunTool, args)?;
     let request = Request::new(args.tool, args.args).with_context(cx.clone());
     let mut result = server.runner().run(request).await?;
     let mut failure = result.is_error.then(|| result.failure_message());
@@ -28,7 +28,7 @@ pub(super) async fn tool(server: &Server, args: Args, cx: CallContext) -> Result
 }
 
 pub(super) async fn chain(server: &Server, args: Args, cx: CallContext) -> Result<Answer> {
-    let chain: Chain = server.meta().read(MetaTool::RunChain, args)?;
+    let chain: Chain = server.meta().await.read(MetaTool::RunChain, args)?;
     let outcome = server
         .runner()
         .chain(chain, server.chain_limits(), &cx)

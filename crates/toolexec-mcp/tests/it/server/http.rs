@@ -168,7 +168,7 @@ fn install_tls() {
 }
 
 async fn plain() -> Listening {
-    listen(&builder(&tools()).build().await, |_| {}).await
+    listen(&builder(&tools()).build(), |_| {}).await
 }
 
 #[tokio::test]
@@ -346,7 +346,7 @@ async fn until_closed(stream: &mut TcpStream) -> String {
 
 #[tokio::test]
 async fn clients_that_are_too_slow_are_hung_up_on() {
-    let server = builder(&tools()).build().await;
+    let server = builder(&tools()).build();
     let listening = listen(&server, |options| {
         options.header_timeout = Duration::from_millis(200);
         options.body_timeout = Duration::from_millis(200);
@@ -400,7 +400,7 @@ async fn half_closed_and_broken_connections_do_no_harm() {
 
 #[tokio::test]
 async fn connections_and_sessions_are_bounded() {
-    let server = builder(&tools()).build().await;
+    let server = builder(&tools()).build();
     let listening = listen(&server, |options| {
         options.max_sessions = 2;
         options.max_connections = 20;
@@ -479,7 +479,7 @@ async fn tls_by_files() {
     };
     std::fs::write(&files.certificates, own.cert.pem()).unwrap();
     std::fs::write(&files.key, own.signing_key.serialize_pem()).unwrap();
-    let server = builder(&tools()).build().await;
+    let server = builder(&tools()).build();
     let listening = listen(&server, |options| options.tls = Some(files.clone())).await;
     let url = format!("https://localhost:{}/healthz", listening.address.port());
     let root = reqwest::Certificate::from_pem(own.cert.pem().as_bytes()).unwrap();

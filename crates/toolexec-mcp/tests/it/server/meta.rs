@@ -8,7 +8,7 @@ use super::{builder, call, connect, tools};
 /// Every answer of every tool, those of failures too, fits the schema that the tool declares.
 #[tokio::test]
 async fn every_answer_fits_its_schema() {
-    let server = builder(&tools()).build().await;
+    let server = builder(&tools()).build();
     let client = connect(&server, ()).await;
     let listed = client.list_all_tools().await.unwrap();
     let calls = [

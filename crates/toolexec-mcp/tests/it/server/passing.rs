@@ -40,8 +40,7 @@ pub(super) async fn behind_patient(options: &[&str], patience: Duration) -> (Ser
         .mode(Mode::Direct)
         .task_after(patience)
         .upstream(upstream)
-        .build()
-        .await;
+        .build();
     (server, index)
 }
 

@@ -59,8 +59,7 @@ async fn dev_is_out_of_reach() {
     let server = Server::builder(runner, docs)
         .code(code)
         .profile(Profile::Dev)
-        .build()
-        .await;
+        .build();
     let client = connect(&server, ()).await;
     let names: Vec<String> = client
         .list_all_tools()

@@ -59,7 +59,7 @@ fn options() -> ResultOptions {
 }
 
 async fn server(options: ResultOptions) -> Server {
-    builder(&tools()).results(options).build().await
+    builder(&tools()).results(options).build()
 }
 
 /// What a tool of the server answers; its answer fits its schema.
@@ -228,11 +228,7 @@ fn program() -> CodeExecutor {
 
 #[tokio::test]
 async fn a_program_takes_and_gives_handles() {
-    let server = builder(&tools())
-        .code(program())
-        .results(options())
-        .build()
-        .await;
+    let server = builder(&tools()).code(program()).results(options()).build();
     let client = connect(&server, ()).await;
     let large = run(&client, "data:text", json!({"n": 2000})).await;
     let handle = &large["value"]["$result"];

@@ -35,7 +35,7 @@ impl Served {
                 Ok::<_, String>(caller)
             },
         ));
-        let server = builder(&tools).build().await;
+        let server = builder(&tools).build();
         let mut options = HttpOptions::new(loopback());
         options.auth = auth;
         let http = server.http(options).await.unwrap();
@@ -133,7 +133,7 @@ fn bearer(token: impl Into<String>) -> HttpAuth {
 
 #[tokio::test]
 async fn a_server_that_was_not_told_who_may_call_does_not_start() {
-    let server = builder(&Local::new("none")).build().await;
+    let server = builder(&Local::new("none")).build();
     let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
     let start = async |address: SocketAddr, auth: Auth| {
         let mut options = HttpOptions::new(address);

@@ -284,7 +284,7 @@ async fn clients_find_the_issuer() {
 #[tokio::test]
 async fn issuers_that_check_nothing_are_refused() {
     let published = Published::new(&[]).await;
-    let server = builder(&Local::new("none")).build().await;
+    let server = builder(&Local::new("none")).build();
     let message = async |change: &dyn Fn(&mut Issuer, &mut AuthOptions)| {
         let mut options = HttpOptions::new(loopback());
         options.auth = signed(&published, |issuer, auth| change(issuer, auth));

@@ -29,6 +29,7 @@ fn expected() -> Value {
             "run_tool",
             "run_chain",
             "execute_code",
+            "read_result",
         ],
         "found": "fake:add",
         "described": "fake:add",

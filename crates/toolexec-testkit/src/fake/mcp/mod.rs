@@ -3,6 +3,7 @@
 //! Options:
 //! - `--modern`: speaks revision 2026-07-28 (`server/discover`) instead of 2025-11-25;
 //! - `--mode MODE`: see [`Mode`];
+//! - `--tools FILE`: lists the tools of a JSON file (its `tools`) instead of its own;
 //! - `--delay MS`: waits before it reads anything;
 //! - `--stderr TEXT`: writes a line to its standard error first.
 //!
@@ -89,6 +90,7 @@ pub fn main(mut args: impl Iterator<Item = String>) -> ! {
                 let text = value();
                 mode = Mode::parse(&text).unwrap_or_else(|| panic!("no mode {text:?}"));
             }
+            "--tools" => tools::replay(&value()),
             "--delay" => {
                 let millis = value().parse().unwrap_or_default();
                 std::thread::sleep(Duration::from_millis(millis));

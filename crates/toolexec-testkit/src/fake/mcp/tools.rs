@@ -1,8 +1,8 @@
 //! The tools of the fake server.
 
 use std::process::exit;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -59,8 +59,22 @@ const TOOLS: &[(&str, &str)] = &[
     ("lie", "Answers a value that does not fit its output schema"),
 ];
 
+/// The list of a file, instead of the own one.
+static REPLAYED: OnceLock<Value> = OnceLock::new();
+
+/// Lists the tools of a file from now on.
+#[expect(clippy::expect_used, reason = "a test's program")]
+pub(super) fn replay(file: &str) {
+    let text = std::fs::read_to_string(file).expect("a file of tools");
+    let document: Value = serde_json::from_str(&text).expect("a JSON document");
+    let _ = REPLAYED.set(json!({"tools": document["tools"]}));
+}
+
 /// A page of the list.
 pub(super) fn list(server: &Server, cursor: &Value) -> Value {
+    if let Some(replayed) = REPLAYED.get() {
+        return replayed.clone();
+    }
     let mut all: Vec<Value> = TOOLS.iter().map(|(name, text)| tool(name, text)).collect();
     for number in 0..server.added.load(Ordering::Relaxed) {
         all.push(tool(&format!("added_{number}"), "Added while it ran"));

@@ -285,7 +285,8 @@ mod tests {
 
     fn stdio(text: &str) -> Stdio<std::io::Cursor<Vec<u8>>, Vec<u8>> {
         let changes = Arc::new(watch::Sender::new(0));
-        let hub = Arc::new(Hub::new(Arc::from("test"), changes));
+        let (notes, _) = tokio::sync::broadcast::channel(1);
+        let hub = Arc::new(Hub::new(Arc::from("test"), changes, notes));
         let limits = Limits {
             garbage: 2,
             ..Limits::default()

@@ -103,7 +103,13 @@ pub(crate) enum Command {
     /// Serve a few notes over MCP on stdin and stdout.
     #[command(hide = true)]
     DemoMcpServer,
+    /// Apply a jq filter for a server that keeps large results.
+    #[command(hide = true)]
+    JqWorker,
 }
+
+/// The name of [`Command::JqWorker`].
+pub(crate) const JQ_WORKER: &str = "jq-worker";
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -163,10 +169,25 @@ pub(crate) struct ServeArgs {
     /// Listen here, such as 127.0.0.1:8080, instead of serving one client on stdin and stdout.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) http: Option<SocketAddr>,
+    /// Let everybody on this machine in, without credentials; on loopback only.
+    #[arg(long, requires = "http")]
+    pub(crate) no_auth: bool,
     /// What clients list: meta (a few tools that find and run the others), direct (the tools
     /// themselves) or auto (by how many there are).
-    #[arg(long, value_name = "MODE", default_value_t)]
-    pub(crate) mode: Mode,
+    #[arg(long, value_name = "MODE")]
+    pub(crate) mode: Option<Mode>,
+    /// Listen with TLS: the certificates, in PEM.
+    #[arg(long, value_name = "FILE", requires_all = ["http", "tls_key"])]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The private key of the first certificate, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// A name by which clients reach the server, beside those of loopback; may be repeated.
+    #[arg(long = "allowed-host", value_name = "HOST", requires = "http")]
+    pub(crate) allowed_hosts: Vec<String>,
+    /// A web page that may call, such as <https://app.example.com>; may be repeated.
+    #[arg(long = "allowed-origin", value_name = "ORIGIN", requires = "http")]
+    pub(crate) allowed_origins: Vec<String>,
 }
 
 /// Arguments of `search`.

@@ -18,8 +18,10 @@ mod session;
 mod signals;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
+use toolexec::mcp::interaction::Relay;
 
 use args::{Cli, Command};
 use diagnostics::Failure;
@@ -31,6 +33,9 @@ use session::Session;
 pub fn main() -> ExitCode {
     // Clap ends the process itself for --help, --version and usage errors (code 2).
     let cli = Cli::parse();
+    if matches!(cli.command, Command::JqWorker) {
+        return toolexec::mcp::server::results::jq_worker();
+    }
     let global = &cli.global;
     log_to_stderr(global.verbose);
     let mut printer = Printer::new(
@@ -72,7 +77,11 @@ async fn with_session(cli: Cli, printer: &mut Printer) -> Result<Exit, Failure> 
         Command::DemoMcpServer => return demo::mcp_server::serve().await,
         _ => {}
     }
-    let session = Session::open(&cli.global, printer)?;
+    let session = match &cli.command {
+        // What servers ask goes to the client that made the call.
+        Command::Serve(_) => Session::open_with(&cli.global, Some(Arc::new(Relay)), printer)?,
+        _ => Session::open(&cli.global, printer)?,
+    };
     let outcome = match cli.command {
         Command::Run(args) => commands::run::run(args, &session, printer).await,
         Command::Chain(args) => commands::chain::run(args, &session, printer).await,

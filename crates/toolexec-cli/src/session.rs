@@ -1,10 +1,12 @@
 //! What a command works with: the configuration and an executor over its sources.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use toolexec::config::{self, Config, Connected, Found};
+use toolexec::mcp::Interaction;
 use toolexec::{CallContext, Executor, SourceStatus};
 
 use crate::args::Global;
@@ -28,6 +30,15 @@ pub(crate) struct Session {
 impl Session {
     /// Reads the configuration; no source is started or connected yet.
     pub(crate) fn open(global: &Global, printer: &mut Printer) -> Result<Self, Failure> {
+        Self::open_with(global, None, printer)
+    }
+
+    /// The same, where `interaction` answers what MCP servers ask.
+    pub(crate) fn open_with(
+        global: &Global,
+        interaction: Option<Arc<dyn Interaction>>,
+        printer: &mut Printer,
+    ) -> Result<Self, Failure> {
         let found = config::find(global.config.as_deref())?;
         let config = match &found {
             Some(found) => Config::load(&found.file)?,
@@ -40,7 +51,7 @@ impl Session {
                 found.origin
             ))?;
         }
-        let connected = config.connect();
+        let connected = config.connect_with(interaction);
         let mut builder = Executor::builder().config(&config, &connected);
         if config.sections.builtin.enabled != Some(false) {
             for tools in builtin::all() {

@@ -44,26 +44,27 @@ pub(super) async fn call(
     let server = &handler.server;
     let target = server.target(&request.name, &context).await?;
     let is_chain = matches!(target, Target::Meta(MetaTool::RunChain));
-    let of = whose(
-        "tools/call",
-        &request.name,
-        request.arguments.as_ref(),
-        &context,
-    );
     let round = Round {
         key: request.request_state.take(),
         answers: request.input_responses.take().unwrap_or_default(),
     };
-    let args = request.arguments.take().unwrap_or_default();
+    let subject = Subject {
+        method: "tools/call",
+        name: &request.name,
+        args: request.arguments.take().unwrap_or_default(),
+    };
     let tools = server.clone();
-    let work = |cx| async move { perform(&tools, target, args, cx).await };
+    let work = |args, cx| async move { perform(&tools, target, args, cx).await };
     let counted = server.shared.metrics.call(&request.name);
     let purpose = if is_chain {
         Purpose::Chain
     } else {
         Purpose::Tool
     };
-    match handler.flow(&context, round, of, purpose, work).await? {
+    match handler
+        .flow(&context, round, subject, purpose, work)
+        .await?
+    {
         Step::Replied(Reply::Tool(answer)) => {
             counted.ended(answer.is_error);
             Ok(answer.into_result().into())
@@ -87,6 +88,14 @@ pub(super) async fn call(
 pub(super) struct Round {
     pub(super) key: Option<String>,
     pub(super) answers: InputResponses,
+}
+
+/// What a request is about.
+#[derive(Debug)]
+pub(super) struct Subject<'a> {
+    pub(super) method: &'static str,
+    pub(super) name: &'a str,
+    pub(super) args: Args,
 }
 
 /// How far a request came.
@@ -113,71 +122,65 @@ impl Handler {
         &self,
         context: &RequestContext<RoleServer>,
         round: Round,
-        of: String,
+        subject: Subject<'_>,
         purpose: Purpose,
         work: W,
     ) -> Result<Step, ErrorData>
     where
-        W: FnOnce(CallContext) -> F,
+        W: FnOnce(Args, CallContext) -> F,
         F: Future<Output = Reply> + Send + 'static,
     {
         let parked = &self.server.shared.parked;
         let asking = asking(context);
         let notifier = self.notifier(context, purpose == Purpose::Chain);
-        let patience = self.server.patience(context, purpose);
-        let flow = match round.key {
-            Some(key) => {
-                let mut flow = parked.take(&key, &of).ok_or_else(unknown_state)?;
-                flow.answered(&round.answers);
-                flow
-            }
-            None => start(
-                context,
-                asking,
-                notifier.listens(),
-                patience.is_some(),
-                work,
-            ),
+        let capabilities = context.client_capabilities().unwrap_or_default();
+        let patience = self.server.patience(context, &capabilities, purpose);
+        let (asker, questions) = Asker::new(capabilities);
+        let may_wait = questions.is_some() && asking == Asking::Rounds;
+        // Most calls never wait: their arguments need not be written down.
+        let of = (may_wait || round.key.is_some()).then(|| subject.of(context));
+        let of = of.unwrap_or_default();
+        let flow = if let Some(key) = round.key {
+            let mut flow = parked.take(&key, &of).ok_or_else(unknown_state)?;
+            flow.answered(&round.answers);
+            flow
+        } else {
+            let cx = interaction::answered_by(call_context(context), Arc::new(asker));
+            let outlives = may_wait || patience.is_some();
+            let listens = notifier.listens() || patience.is_some();
+            let mut flow = start(cx, outlives, listens, |cx| work(subject.args, cx));
+            flow.questions = questions;
+            flow
         };
-        Ok(
-            match flow.drive(context, asking, notifier, patience).await {
-                Progress::Answered(reply) => Step::Replied(reply),
-                Progress::NeedsInput(flow) => {
-                    let requests = flow.input_requests();
-                    let key = parked.park(flow, of);
-                    Step::NeedsInput(InputRequiredResult::new(Some(requests), Some(key)))
-                }
-                Progress::Slow(flow) => Step::Task(self.server.go_on_as_task(flow, context)),
-            },
-        )
+        let progress = flow.drive(context, asking, notifier, patience).await;
+        Ok(match progress {
+            Progress::Answered(reply) => Step::Replied(reply),
+            Progress::NeedsInput(flow) => {
+                let requests = flow.input_requests();
+                let key = parked.park(flow, of);
+                Step::NeedsInput(InputRequiredResult::new(Some(requests), Some(key)))
+            }
+            Progress::Slow(flow) => Step::Task(self.server.go_on_as_task(flow, context)),
+        })
     }
 }
 
-fn start<W, F>(
-    context: &RequestContext<RoleServer>,
-    asking: Asking,
-    listens: bool,
-    may_be_task: bool,
-    work: W,
-) -> Flow
+/// Starts a call; one that outlives its request gets a task of its own.
+fn start<W, F>(cx: CallContext, outlives: bool, listens: bool, work: W) -> Flow
 where
     W: FnOnce(CallContext) -> F,
     F: Future<Output = Reply> + Send + 'static,
 {
     let cancel = CancellationToken::new();
-    let mut cx = call_context(context).with_cancel(cancel.clone());
+    let mut cx = cx.with_cancel(cancel.clone());
     let mut events = None;
-    if listens || may_be_task {
+    if listens {
         let (sink, receiver) = EventSink::channel(EVENTS);
         cx = cx.with_events(sink);
         events = Some(receiver);
     }
-    let (asker, questions) = Asker::new(context.client_capabilities().unwrap_or_default());
-    cx = interaction::answered_by(cx, Arc::new(asker));
     let work = work(cx);
-    let outlives = questions.is_some() || may_be_task;
-    let work: BoxFuture<'static, Reply> = if outlives && asking == Asking::Rounds {
-        // It goes on while the client is asked, after this request was answered.
+    let work: BoxFuture<'static, Reply> = if outlives {
         let task = AbortOnDropHandle::new(tokio::spawn(work));
         Box::pin(async move { task.await.unwrap_or_else(|_| broken()) })
     } else {
@@ -185,7 +188,6 @@ where
     };
     let mut flow = Flow::new(work, cancel);
     flow.events = events;
-    flow.questions = questions;
     flow
 }
 
@@ -221,7 +223,7 @@ async fn direct_call(
     cx: CallContext,
 ) -> toolexec_core::Result<Answer> {
     let entry = server.runner().find(&id).await?;
-    let has_output_schema = direct::output_schema(entry.tool()).is_some();
+    let has_output_schema = direct::has_output_schema(entry.tool());
     let request = Request::new(id, args).with_context(cx);
     let result = server.runner().run(request).await?;
     Ok(Answer::of_tool(result, has_output_schema))
@@ -297,15 +299,12 @@ fn asking(context: &RequestContext<RoleServer>) -> Asking {
     }
 }
 
-/// Whose request for what it is: one that waits for input goes on only for the same.
-pub(super) fn whose(
-    method: &str,
-    name: &str,
-    args: Option<&Args>,
-    context: &RequestContext<RoleServer>,
-) -> String {
-    let caller = caller(context).map(|caller| caller.name.clone());
-    json!([caller, method, name, args]).to_string()
+impl Subject<'_> {
+    /// Whose request for what it is: one that waits for input goes on only for the same.
+    fn of(&self, context: &RequestContext<RoleServer>) -> String {
+        let caller = caller(context).map(|caller| caller.name.clone());
+        json!([caller, self.method, self.name, self.args]).to_string()
+    }
 }
 
 pub(super) fn unknown_state() -> ErrorData {

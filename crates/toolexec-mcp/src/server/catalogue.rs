@@ -112,6 +112,8 @@ impl Server {
         }
         let index = self.runner().index();
         let id = direct::id_of(name, index)?;
-        Some(direct::listed(index.find(&id).ok()?.tool()))
+        let entry = index.find(&id).ok()?;
+        // Asked at every call, for the sake of the few schemas that want headers.
+        direct::wants_headers(&entry.tool().input_schema).then(|| direct::listed(entry.tool()))
     }
 }

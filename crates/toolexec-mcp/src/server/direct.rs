@@ -107,7 +107,7 @@ pub(super) fn listed(tool: &Tool) -> McpTool {
     listed.title.clone_from(&tool.title);
     listed.description = description.map(|text| Cow::Owned(text.clone()));
     listed.input_schema = Arc::new(input_schema(&tool.input_schema));
-    listed.output_schema = output_schema(tool).map(Arc::new);
+    listed.output_schema = output_schema(tool).cloned().map(Arc::new);
     if !tool.annotations.is_empty() {
         let hints = &tool.annotations;
         listed.annotations = Some(ToolAnnotations::from_raw(
@@ -129,12 +129,26 @@ pub(super) fn listed(tool: &Tool) -> McpTool {
 }
 
 /// The output schema, where clients take it: the protocol knows values that are objects.
-pub(super) fn output_schema(tool: &Tool) -> Option<Map<String, Value>> {
+fn output_schema(tool: &Tool) -> Option<&Map<String, Value>> {
     match tool.output_schema.as_deref()? {
-        Value::Object(schema) if schema.get("type") == Some(&json!("object")) => {
-            Some(schema.clone())
-        }
+        Value::Object(schema) if schema.get("type")?.as_str() == Some("object") => Some(schema),
         _ => None,
+    }
+}
+
+/// Whether clients see an output schema.
+pub(super) fn has_output_schema(tool: &Tool) -> bool {
+    output_schema(tool).is_some()
+}
+
+/// Whether a schema wants arguments in headers of the request too (`x-mcp-header`).
+pub(super) fn wants_headers(schema: &Value) -> bool {
+    match schema {
+        Value::Object(fields) => {
+            fields.contains_key("x-mcp-header") || fields.values().any(wants_headers)
+        }
+        Value::Array(items) => items.iter().any(wants_headers),
+        _ => false,
     }
 }
 

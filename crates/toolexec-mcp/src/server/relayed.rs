@@ -7,8 +7,9 @@ use rmcp::model::{
 use rmcp::service::{RequestContext, RoleServer, SubscriptionContext};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use toolexec_core::Args;
 
-use super::call::{Purpose, Round, Step, unknown_state, whose};
+use super::call::{Purpose, Round, Step, Subject, unknown_state};
 use super::changes::MAX_WATCHED;
 use super::context::call_context;
 use super::flow::Reply;
@@ -32,17 +33,22 @@ impl Handler {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let of = whose("resources/read", &request.uri, None, &context);
         let round = Round {
             key: request.request_state,
             answers: request.input_responses.unwrap_or_default(),
         };
         let (server, params) = (self.server.clone(), json!({ "uri": request.uri }));
-        let work = |cx| async move {
+        let subject = Subject {
+            method: "resources/read",
+            name: &request.uri,
+            args: Args::new(),
+        };
+        let work = |_, cx| async move {
             let answer = server.relay_resource("resources/read", &params, &cx).await;
             Reply::Relayed(answer)
         };
-        match self.flow(&context, round, of, Purpose::Relay, work).await? {
+        let purpose = Purpose::Relay;
+        match self.flow(&context, round, subject, purpose, work).await? {
             Step::NeedsInput(result) => Ok(result.into()),
             Step::Task(_) => Err(unknown_state()),
             Step::Replied(reply) => Ok(ReadResourceResponse::Complete(typed(relayed(reply)?)?)),
@@ -54,21 +60,22 @@ impl Handler {
         request: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        let of = whose(
-            "prompts/get",
-            &request.name,
-            request.arguments.as_ref(),
-            &context,
-        );
         let round = Round {
             key: request.request_state,
             answers: request.input_responses.unwrap_or_default(),
         };
-        let (server, name, arguments) = (self.server.clone(), request.name, request.arguments);
-        let work = |cx| async move {
-            Reply::Relayed(server.relay_prompt(&name, arguments.as_ref(), &cx).await)
+        let (server, name) = (self.server.clone(), request.name.clone());
+        let subject = Subject {
+            method: "prompts/get",
+            name: &request.name,
+            args: request.arguments.unwrap_or_default(),
         };
-        match self.flow(&context, round, of, Purpose::Relay, work).await? {
+        let work = |args: Args, cx| async move {
+            let args = (!args.is_empty()).then_some(&args);
+            Reply::Relayed(server.relay_prompt(&name, args, &cx).await)
+        };
+        let purpose = Purpose::Relay;
+        match self.flow(&context, round, subject, purpose, work).await? {
             Step::NeedsInput(result) => Ok(result.into()),
             Step::Task(_) => Err(unknown_state()),
             Step::Replied(reply) => Ok(GetPromptResponse::Complete(typed(relayed(reply)?)?)),

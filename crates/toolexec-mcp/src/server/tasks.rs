@@ -7,7 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use rmcp::model::{CallToolResult, DetailedTask, ErrorData, InputResponses, Task};
+use rmcp::model::{
+    CallToolResult, ClientCapabilities, DetailedTask, ErrorData, InputResponses, Task,
+};
 use rmcp::service::{RequestContext, RoleServer};
 use rmcp::task_manager::{TaskContext, TaskExit, TaskManager, TaskOptions};
 use serde_json::Value;
@@ -91,15 +93,12 @@ impl Server {
     pub(super) fn patience(
         &self,
         context: &RequestContext<RoleServer>,
+        capabilities: &ClientCapabilities,
         purpose: Purpose,
     ) -> Option<Duration> {
-        let offers = || {
-            let capabilities = context.client_capabilities();
-            capabilities.is_some_and(|capabilities| capabilities.supports_tasks())
-        };
         let is_call = matches!(purpose, Purpose::Tool | Purpose::Chain);
         let tasks = &self.shared.tasks;
-        let may = is_call && is_stateless(context) && offers();
+        let may = is_call && capabilities.supports_tasks() && is_stateless(context);
         (may && tasks.manager.running_task_count() < MOST).then_some(self.shared.task_after)
     }
 

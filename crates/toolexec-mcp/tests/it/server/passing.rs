@@ -1,4 +1,8 @@
 //! What passes through: progress, logs, cancellation, questions, content, changes.
+#![expect(
+    deprecated,
+    reason = "logging is deprecated in 2026-07-28, and older clients use it"
+)]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

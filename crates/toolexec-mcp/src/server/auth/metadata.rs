@@ -82,7 +82,7 @@ impl Authenticator {
             .0
             .verifiers
             .iter()
-            .map(|verifier| verifier.issuer())
+            .map(super::jwt::Verifier::issuer)
             .collect();
         let mut document = Map::new();
         document.insert("resource".to_owned(), json!(resource.url()));

@@ -32,6 +32,7 @@ pub use metadata::{METADATA_PATH, Resource};
 
 /// Who may call over HTTP.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::large_enum_variant, reason = "a server has one")]
 pub enum Auth {
     /// Nobody was asked yet what it shall be: no server starts with it.
     #[default]

@@ -79,7 +79,12 @@ fn slice(value: Value, read: &Read, max: usize) -> Value {
         Value::Array(items) => {
             let total = items.len();
             let wanted = items.into_iter().skip(read.offset).take(limit);
-            let shown = fitting(wanted, max, |item| item.to_string().len() + 1, shorten);
+            let shown = fitting(
+                wanted,
+                max,
+                |item| item.to_string().len() + 1,
+                |item| shorten(&item),
+            );
             let end = read.offset + shown.len();
             (Value::Array(shown), total, end)
         }
@@ -87,7 +92,7 @@ fn slice(value: Value, read: &Read, max: usize) -> Value {
             let total = fields.len();
             let wanted = fields.into_iter().skip(read.offset).take(limit);
             let size = |(key, value): &(String, Value)| key.len() + value.to_string().len() + 4;
-            let short = |(key, value)| (key, shorten(value));
+            let short = |(key, value)| (key, shorten(&value));
             let shown: Vec<(String, Value)> = fitting(wanted, max, size, short);
             let end = read.offset + shown.len();
             (Value::Object(Map::from_iter(shown)), total, end)
@@ -133,11 +138,11 @@ fn fitting<T>(
 }
 
 /// What is shown of a part that is too large: what it is, and its beginning.
-fn shorten(value: Value) -> Value {
+fn shorten(value: &Value) -> Value {
     json!({
-        "too_large": type_of(&value),
+        "too_large": type_of(value),
         "bytes": value.to_string().len(),
-        "preview": preview(&value, PREVIEW),
+        "preview": preview(value, PREVIEW),
     })
 }
 

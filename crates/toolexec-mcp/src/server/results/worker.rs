@@ -103,7 +103,7 @@ fn try_apply(task: &Task, json: &[u8]) -> Result<(Vec<serde_json::Value>, bool),
     let mut values = Vec::new();
     let mut left = task.max_output;
     for value in filter.id.run((context, input)) {
-        let value = match value.map_err(|end| end.get_err()) {
+        let value = match value.map_err(jaq_core::Exn::get_err) {
             Ok(value) => value,
             Err(Ok(error)) => return Err(format!("the jq filter failed: {error}")),
             // `halt` ends it.

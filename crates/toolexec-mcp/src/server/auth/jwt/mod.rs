@@ -110,7 +110,7 @@ impl Verifier {
         }
         let fetcher = Fetcher::new(issuer.keys.clone())?;
         let keys = Jwks::new(fetcher, issuer.keys_max_age, issuer.keys_min_interval);
-        Ok(Self { keys, issuer })
+        Ok(Self { issuer, keys })
     }
 
     /// Who it is that signs.
@@ -129,7 +129,7 @@ impl Verifier {
         }
         let keys = self.keys.for_token(token.key_id(), algorithm).await?;
         let good = |key: &jwk::Key| key.verify(algorithm, token.signed(), token.signature());
-        if !keys.iter().any(|key| good(key)) {
+        if !keys.iter().any(good) {
             return Err(Refusal::SIGNATURE);
         }
         Claims::read(token, &self.issuer)

@@ -295,6 +295,9 @@ pub(crate) struct DoctorArgs {
     /// Only these sources.
     #[arg(value_name = "SOURCE")]
     pub(crate) sources: Vec<String>,
+    /// Check the sandboxes instead: start each, measure it, and attack every limit.
+    #[arg(long, conflicts_with = "sources")]
+    pub(crate) sandboxes: bool,
 }
 
 /// Arguments of `login`.

@@ -31,6 +31,9 @@ use session::Session;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    if toolexec_guest::program::is_asked(std::env::args_os()) {
+        return toolexec_guest::program::run(std::env::args_os());
+    }
     // Clap ends the process itself for --help, --version and usage errors (code 2).
     let cli = Cli::parse();
     if matches!(cli.command, Command::JqWorker) {

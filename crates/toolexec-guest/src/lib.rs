@@ -16,6 +16,8 @@ pub mod engine;
 pub mod host;
 #[cfg(feature = "javascript")]
 pub mod javascript;
+#[cfg(not(target_family = "wasm"))]
+pub mod program;
 #[cfg(feature = "python")]
 pub mod python;
 #[cfg(feature = "javascript")]

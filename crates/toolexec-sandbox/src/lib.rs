@@ -7,18 +7,27 @@
 //! | feature | sandbox | isolation |
 //! |---|---|---|
 //! | `wasm` | [`wasm`]: the guest as a WebAssembly module in this process | an engine's |
+//! | `process` | [`process`]: the guest as a child process that the kernel locks in (Linux) | the kernel's |
 //! | `host` | [`host`]: the guest as a child process | none; for `dev` only |
 
+pub mod doctor;
 #[cfg(feature = "host")]
 pub mod host;
-#[cfg(feature = "host")]
+#[cfg(any(feature = "host", feature = "process"))]
 mod piped;
-#[cfg(feature = "host")]
+#[cfg(any(feature = "host", feature = "process"))]
 mod pool;
+#[cfg(all(feature = "process", target_os = "linux"))]
+pub mod process;
 mod registry;
-#[cfg(feature = "host")]
+#[cfg(any(feature = "host", feature = "process"))]
 mod usage;
 #[cfg(feature = "wasm")]
 pub mod wasm;
 
 pub use registry::Setup;
+
+/// An error of a sandbox that cannot be used.
+fn unavailable(message: &str) -> toolexec_core::Error {
+    toolexec_core::Error::new(toolexec_core::ErrorKind::SandboxUnavailable, message)
+}

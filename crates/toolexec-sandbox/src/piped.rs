@@ -8,9 +8,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::process::{ChildStdin, ChildStdout};
-use toolexec_core::sandbox::Ended;
-use toolexec_core::{Error, ErrorKind, Result};
+use toolexec_core::sandbox::{Ended, Language};
+use toolexec_core::{Error, Result};
 use toolexec_process::{Child, Command, Exit};
+
+use crate::unavailable;
 
 /// How long a guest may take to its first word.
 const FIRST_WORD: Duration = Duration::from_secs(10);
@@ -19,6 +21,27 @@ const READ_AHEAD: usize = 4096;
 /// The status with which a guest ends that is out of memory.
 const OUT_OF_MEMORY: i32 = 65;
 const SIGXCPU: i32 = 24;
+const SILENT: &str = "the guest program does not speak";
+
+/// The languages for which guests are ready, one for each engine.
+pub(crate) const KINDS: [Language; 2] = [Language::JavaScript, Language::Python];
+
+/// Which of [`KINDS`] runs a language.
+pub(crate) fn kind(language: Language) -> Language {
+    match language {
+        Language::Python => Language::Python,
+        _ => Language::JavaScript,
+    }
+}
+
+/// The arguments with which a guest is ready for one of [`KINDS`].
+pub(crate) fn warm(kind: Language) -> [&'static str; 2] {
+    let language = match kind {
+        Language::Python => "python",
+        _ => "javascript",
+    };
+    ["--warm", language]
+}
 
 /// A guest that was started behind pipes and has said its first word.
 pub(crate) struct Piped {
@@ -36,7 +59,7 @@ impl Piped {
     /// Starts a guest and waits for its first word.
     ///
     /// # Errors
-    /// [`ErrorKind::SandboxUnavailable`]; what it wrote to its standard error is the cause.
+    /// [`ErrorKind::SandboxUnavailable`](toolexec_core::ErrorKind::SandboxUnavailable); what it wrote to its standard error is the cause.
     ///
     /// # Cancel safety
     /// Dropping the future ends the guest.
@@ -46,19 +69,13 @@ impl Piped {
                 .with_hint("install toolexec-guest beside toolexec: cargo build -p toolexec-guest");
             cannot.with_source(error)
         })?;
-        let silent = || unavailable("the guest program does not speak");
         let (Some(input), Some(mut output)) = (child.take_stdin(), child.take_stdout()) else {
-            return Err(silent());
+            return Err(unavailable(SILENT));
         };
         let mut said = Vec::with_capacity(READ_AHEAD);
         let first = tokio::time::timeout(FIRST_WORD, output.read_buf(&mut said)).await;
         if !matches!(first, Ok(Ok(read)) if read > 0) {
-            let error = silent().with_hint("it must be the guest of the same version");
-            let last = child.stderr_to_end().await.last(5);
-            return Err(match last {
-                Some(last) => error.with_source(last),
-                None => error,
-            });
+            return Err(silent(&mut child).await);
         }
         Ok(Self {
             pid: child.pid(),
@@ -68,6 +85,40 @@ impl Piped {
             said,
             ended: None,
         })
+    }
+
+    /// The first bytes that it said, once they are there; nobody reads them afterwards.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    #[cfg(all(feature = "process", target_os = "linux"))]
+    pub(crate) async fn take_said(&mut self, bytes: usize) -> Result<Vec<u8>> {
+        while self.said.len() < bytes {
+            self.hear_more().await?;
+        }
+        Ok(self.said.drain(..bytes).collect())
+    }
+
+    /// Waits until it said something that nobody has read.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    #[cfg(all(feature = "process", target_os = "linux"))]
+    pub(crate) async fn hear(&mut self) -> Result<()> {
+        if self.said.is_empty() {
+            self.hear_more().await?;
+        }
+        Ok(())
+    }
+
+    #[cfg(all(feature = "process", target_os = "linux"))]
+    async fn hear_more(&mut self) -> Result<()> {
+        let more = tokio::time::timeout(FIRST_WORD, self.output.read_buf(&mut self.said)).await;
+        match (more, &mut self.child) {
+            (Ok(Ok(read)), _) if read > 0 => Ok(()),
+            (_, Some(child)) => Err(silent(child).await),
+            (_, None) => Err(unavailable(SILENT)),
+        }
     }
 
     /// Its process id. Stays after it ended.
@@ -101,6 +152,15 @@ impl Piped {
     }
 }
 
+/// The error of a guest that does not speak; what it wrote to its standard error is the cause.
+async fn silent(child: &mut Child) -> Error {
+    let error = unavailable(SILENT).with_hint("it must be the guest of the same version");
+    match child.stderr_to_end().await.last(5) {
+        Some(last) => error.with_source(last),
+        None => error,
+    }
+}
+
 fn why(exit: Exit, child: &Child) -> Ended {
     // What Rust says when there is no memory, and the status with which the guest's own counter
     // ends it.
@@ -115,11 +175,6 @@ fn why(exit: Exit, child: &Child) -> Ended {
             how: exit.to_string(),
         },
     }
-}
-
-/// An error of a sandbox that cannot be used.
-pub(crate) fn unavailable(message: &str) -> Error {
-    Error::new(ErrorKind::SandboxUnavailable, message)
 }
 
 impl AsyncRead for Piped {

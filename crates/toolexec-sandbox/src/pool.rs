@@ -155,6 +155,12 @@ impl<L: Launch> Pool<L> {
         });
     }
 
+    /// What starts the guests.
+    #[cfg(all(feature = "process", target_os = "linux"))]
+    pub(crate) fn launcher(&self) -> &L {
+        &self.shared.launcher
+    }
+
     fn keep(&self, kind: &L::Kind, guest: L::Guest) {
         let mut surplus = Vec::new();
         let mut state = self.shared.state();

@@ -14,8 +14,7 @@ pub struct Setup {
 }
 
 /// Sandboxes that configurations may name and that this version does not have.
-const NOT_YET: [&str; 7] = [
-    "process",
+const NOT_YET: [&str; 6] = [
     "docker",
     "containerd",
     "gvisor",
@@ -24,13 +23,16 @@ const NOT_YET: [&str; 7] = [
     "qemu",
 ];
 
+#[cfg(any(feature = "host", feature = "process"))]
+const NO_GUEST: &str = "the guest program is not there: build toolexec-guest and say where it is";
+
 impl Setup {
     /// Nothing known: no guest program, no cache, no guests started ahead.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Says where the native guest program is, for the `host` sandbox.
+    /// Says where the native guest program is, for the `host` and `process` sandboxes.
     pub fn guest_program(mut self, program: impl Into<PathBuf>) -> Self {
         self.guest_program = Some(program.into());
         self
@@ -42,7 +44,7 @@ impl Setup {
         self
     }
 
-    /// Says how many child processes are started ahead, for the `host` sandbox.
+    /// Says how many child processes are started ahead, for the `host` and `process` sandboxes.
     pub fn warm(mut self, guests: usize) -> Self {
         self.warm = guests;
         self
@@ -55,7 +57,30 @@ impl Setup {
             all = all.without(name, "this version does not have it");
         }
         let all = self.with_wasm(all);
+        let all = self.with_process(all);
         self.with_host(all)
+    }
+
+    #[cfg(all(feature = "process", target_os = "linux"))]
+    fn with_process(&self, all: Sandboxes) -> Sandboxes {
+        match &self.guest_program {
+            Some(program) => {
+                let process = crate::process::ProcessSandbox::with_warm(program, self.warm);
+                all.with(std::sync::Arc::new(process))
+            }
+            None => all.without("process", NO_GUEST),
+        }
+    }
+
+    #[cfg(not(all(feature = "process", target_os = "linux")))]
+    #[expect(clippy::unused_self, reason = "the other build needs it")]
+    fn with_process(&self, all: Sandboxes) -> Sandboxes {
+        let reason = if cfg!(target_os = "linux") {
+            "it is not built in: the feature `process` is off"
+        } else {
+            "it needs Linux"
+        };
+        all.without("process", reason)
     }
 
     #[cfg(feature = "wasm")]
@@ -80,10 +105,7 @@ impl Setup {
                 let host = crate::host::HostSandbox::with_warm(program, self.warm);
                 all.with(std::sync::Arc::new(host))
             }
-            None => all.without(
-                "host",
-                "the guest program is not there: build toolexec-guest and say where it is",
-            ),
+            None => all.without("host", NO_GUEST),
         }
     }
 

@@ -15,34 +15,36 @@ pub(crate) fn measure(_pid: u32) -> GuestMeasure {
     GuestMeasure::default()
 }
 
-/// Caps what a process may have from here on. What it has already is its engine, which is not
-/// counted.
+/// Caps what a process may have from here on; whether the kernel took it. What it has already is
+/// its engine, which is not counted.
 #[cfg(target_os = "linux")]
-pub(crate) fn cap(pid: u32, limits: &Limits) {
+pub(crate) fn cap(pid: u32, limits: &Limits) -> bool {
     use rustix::process::{Pid, Resource, Rlimit, prlimit};
     let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
-        return;
+        return false;
     };
     let both = |most: u64| Rlimit {
         current: Some(most),
         maximum: Some(most),
     };
-    let set = |resource, most| {
-        // The process may be gone already; then there is nothing to cap.
-        let _ = prlimit(Some(process), resource, both(most));
-    };
-    set(Resource::Core, 0);
-    if let (Some(memory), Some(size)) = (limits.memory, address_space(pid)) {
-        set(Resource::As, size.saturating_add(memory));
+    let set = |resource, most| prlimit(Some(process), resource, both(most)).is_ok();
+    let mut all = set(Resource::Core, 0);
+    if let Some(memory) = limits.memory {
+        let size = address_space(pid);
+        all &= size.is_some_and(|size| set(Resource::As, size.saturating_add(memory)));
     }
     if let Some(time) = limits.cpu_time {
         // Whole seconds, above what the host itself allows: the host's error is the better one.
-        set(Resource::Cpu, time.as_secs() + 2);
+        let used = measure(pid).cpu_time.unwrap_or_default();
+        all &= set(Resource::Cpu, (used + time).as_secs() + 2);
     }
+    all
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn cap(_pid: u32, _limits: &Limits) {}
+pub(crate) fn cap(_pid: u32, _limits: &Limits) -> bool {
+    false
+}
 
 #[cfg(target_os = "linux")]
 fn read(pid: u32) -> Option<GuestMeasure> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use toolexec_core::sandbox::{
-    Ended, Enforcement, Enforcer, Guest, GuestMeasure, LimitName, Limits,
+    Ended, Enforcement, Enforcer, Guest, GuestMeasure, Language, LimitName, Limits,
 };
 
 use super::Launcher;
@@ -24,6 +24,7 @@ pub(super) struct ChildGuest {
     watched: bool,
     base: u64,
     peak: GuestMeasure,
+    kind: Language,
     pool: Pool<Launcher>,
 }
 
@@ -44,14 +45,16 @@ pub(super) fn enforcement() -> Enforcement {
 }
 
 impl ChildGuest {
-    pub(super) fn new(piped: Piped, pool: Pool<Launcher>, limits: &Limits) -> Self {
-        usage::cap(piped.pid(), limits);
+    pub(super) fn new(piped: Piped, kind: Language, pool: Pool<Launcher>, limits: &Limits) -> Self {
+        // The process may be gone already; then there is nothing to cap.
+        let _ = usage::cap(piped.pid(), limits);
         let base = usage::measure(piped.pid()).memory.unwrap_or_default();
         Self {
             piped,
             watched: limits.memory.is_some() || limits.cpu_time.is_some(),
             base,
             peak: GuestMeasure::default(),
+            kind,
             pool,
         }
     }
@@ -69,7 +72,7 @@ impl ChildGuest {
 
 impl Drop for ChildGuest {
     fn drop(&mut self) {
-        self.pool.refill(&());
+        self.pool.refill(&self.kind);
     }
 }
 

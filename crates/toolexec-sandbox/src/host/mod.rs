@@ -15,8 +15,9 @@ use futures_util::future::BoxFuture;
 use toolexec_core::Result;
 use toolexec_core::sandbox::{Description, Isolation, Language, Sandbox, Session, SessionSpec};
 use toolexec_process::Command;
+use toolexec_wire::GUEST_ARGUMENT;
 
-use crate::piped::Piped;
+use crate::piped::{KINDS, Piped, kind, warm};
 use crate::pool::{Launch, Pool, Size};
 use child::{ChildGuest, enforcement};
 
@@ -51,7 +52,10 @@ impl HostSandbox {
     /// # Cancel safety
     /// Safe: what was started stays.
     pub async fn warm_up(&self) -> Result<()> {
-        self.pool.fill(&()).await
+        for language in KINDS {
+            self.pool.fill(&language).await?;
+        }
+        Ok(())
     }
 }
 
@@ -76,14 +80,16 @@ impl Sandbox for HostSandbox {
 
     fn probe(&self) -> BoxFuture<'_, Result<()>> {
         // A guest that said hello is in the pool, or was given out; the first probe starts one.
-        async move { self.pool.probe(&()).await }.boxed()
+        async move { self.pool.probe(&KINDS[0]).await }.boxed()
     }
 
     fn start(&self, spec: SessionSpec) -> BoxFuture<'_, Result<Session>> {
         async move {
-            let guest = self.pool.take(&()).await?;
+            let kind = kind(spec.language);
+            let guest = self.pool.take(&kind).await?;
             Ok(Session::new(ChildGuest::new(
                 guest,
+                kind,
                 self.pool.clone(),
                 &spec.limits,
             )))
@@ -104,11 +110,12 @@ struct Launcher {
 }
 
 impl Launch for Launcher {
-    type Kind = ();
+    type Kind = Language;
     type Guest = Piped;
 
-    async fn launch(&self, (): &()) -> Result<Piped> {
-        Piped::start(Command::new(self.program.to_string_lossy())).await
+    async fn launch(&self, language: &Language) -> Result<Piped> {
+        let command = Command::new(self.program.to_string_lossy()).arg(GUEST_ARGUMENT);
+        Piped::start(command.args(warm(*language))).await
     }
 
     fn is_alive(guest: &mut Piped) -> bool {

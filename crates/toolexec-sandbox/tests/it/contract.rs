@@ -2,6 +2,7 @@
 
 use toolexec_core::sandbox::{Language, Sandbox};
 use toolexec_sandbox::host::HostSandbox;
+use toolexec_sandbox::process::ProcessSandbox;
 use toolexec_testkit::contract::sandbox::{Programs, all};
 
 use crate::support::wasm;
@@ -32,6 +33,14 @@ async fn wasm_keeps_the_contract() {
 #[tokio::test]
 async fn host_keeps_the_contract() {
     let sandbox = HostSandbox::new(toolexec_testkit::build::guest());
+    for programs in [JAVASCRIPT, PYTHON] {
+        all(&sandbox, &programs).await;
+    }
+}
+
+#[tokio::test]
+async fn process_keeps_the_contract() {
+    let sandbox = ProcessSandbox::new(toolexec_testkit::build::guest());
     for programs in [JAVASCRIPT, PYTHON] {
         all(&sandbox, &programs).await;
     }

@@ -8,7 +8,13 @@
 )]
 
 mod contract;
+#[cfg(target_os = "linux")]
+mod doctor;
 mod hostile;
+#[cfg(target_os = "linux")]
+mod leftovers;
+#[cfg(target_os = "linux")]
+mod native;
 mod programs;
 mod support;
 mod traces;

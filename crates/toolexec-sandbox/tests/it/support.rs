@@ -12,6 +12,7 @@ use toolexec_core::index::Index;
 use toolexec_core::sandbox::{Language, Profile, Sandbox, Sandboxes};
 use toolexec_core::{Args, CallContext, DocStore, Runner};
 use toolexec_sandbox::host::HostSandbox;
+use toolexec_sandbox::process::ProcessSandbox;
 use toolexec_sandbox::wasm::WasmSandbox;
 use toolexec_testkit::{Missing, require};
 
@@ -19,10 +20,11 @@ use toolexec_testkit::{Missing, require};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Wasm,
+    Process,
     Host,
 }
 
-pub(crate) const WAYS: [Way; 2] = [Way::Wasm, Way::Host];
+pub(crate) const WAYS: [Way; 3] = [Way::Wasm, Way::Process, Way::Host];
 
 /// The languages in which every case is written.
 pub(crate) const LANGUAGES: [Language; 2] = [Language::JavaScript, Language::Python];
@@ -106,6 +108,10 @@ pub(crate) fn wasm() -> WasmSandbox {
 pub(crate) fn executor(way: Way, tools: &Tools) -> CodeExecutor {
     let sandboxes = match way {
         Way::Wasm => Sandboxes::new().with(Arc::new(wasm())),
+        Way::Process => Sandboxes::new().with(Arc::new(ProcessSandbox::with_warm(
+            toolexec_testkit::build::guest(),
+            0,
+        ))),
         Way::Host => Sandboxes::new()
             .allow_unsafe(true)
             .with(Arc::new(HostSandbox::with_warm(
@@ -114,7 +120,7 @@ pub(crate) fn executor(way: Way, tools: &Tools) -> CodeExecutor {
             ))),
     };
     let profile = match way {
-        Way::Wasm => Profile::Standard,
+        Way::Wasm | Way::Process => Profile::Standard,
         Way::Host => Profile::Dev,
     };
     CodeExecutor::builder(
@@ -143,7 +149,7 @@ pub(crate) fn ways() -> Vec<(Way, Language)> {
     let mut all = Vec::new();
     for way in WAYS {
         for language in LANGUAGES {
-            if way == Way::Host || wasm().describe().languages.contains(&language) {
+            if way != Way::Wasm || wasm().describe().languages.contains(&language) {
                 all.push((way, language));
                 continue;
             }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use toolexec::core::code::{CodeExecutor, Outcome, Submission};
-use toolexec::core::sandbox::Language;
+use toolexec::core::sandbox::{Language, Sandboxes};
 use toolexec::sandbox::Setup;
 use toolexec::{Error, ErrorKind};
 
@@ -59,6 +59,13 @@ pub(crate) async fn run(
 
 /// Runs programs with the sandboxes that are built in.
 pub(crate) fn executor(bounds: &BoundsArgs, session: &Session) -> CodeExecutor {
+    // What the configuration allows is added to it.
+    let sandboxes = sandboxes().allow_unsafe(bounds.allow_unsafe);
+    session.executor.code(sandboxes).build()
+}
+
+/// The sandboxes that are built in.
+pub(crate) fn sandboxes() -> Sandboxes {
     let mut setup = Setup::new();
     if let Some(guest) = guest() {
         setup = setup.guest_program(guest);
@@ -66,9 +73,7 @@ pub(crate) fn executor(bounds: &BoundsArgs, session: &Session) -> CodeExecutor {
     if let Some(cache) = cache() {
         setup = setup.cache(cache);
     }
-    // What the configuration allows is added to it.
-    let sandboxes = setup.sandboxes().allow_unsafe(bounds.allow_unsafe);
-    session.executor.code(sandboxes).build()
+    setup.sandboxes()
 }
 
 /// The language, or why there is none.
@@ -150,15 +155,15 @@ fn standard_input() -> Result<String, Failure> {
     Ok(text)
 }
 
-/// The native guest program: what the environment says, else beside this program.
+/// The native guest program: what the environment says, else beside this program, else this
+/// program itself.
 fn guest() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os(GUEST).filter(|path| !path.is_empty()) {
         return Some(path.into());
     }
-    let beside = std::env::current_exe()
-        .ok()?
-        .with_file_name("toolexec-guest");
-    beside.is_file().then_some(beside)
+    let own = std::env::current_exe().ok()?;
+    let beside = own.with_file_name("toolexec-guest");
+    Some(if beside.is_file() { beside } else { own })
 }
 
 /// Where compiled guests are kept.

@@ -1,5 +1,7 @@
 //! `toolexec doctor`.
 
+mod sandboxes;
+
 use std::time::Instant;
 
 use serde::Serialize;
@@ -51,6 +53,9 @@ pub(crate) async fn run(
     session: &Session,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
+    if args.sandboxes {
+        return sandboxes::run(printer).await;
+    }
     let started = Instant::now();
     let live = Live::start(printer, "checking every source");
     let statuses = session.load().await;

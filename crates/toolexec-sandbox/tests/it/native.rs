@@ -1,0 +1,87 @@
+//! Guests that were taken over: what native code can do behind the wall of `process`, how the
+//! host takes what they say, and where they may die. After each of them the next program is
+//! served.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use toolexec_core::DocStore;
+use toolexec_core::code::{CodeExecutor, Outcome, Submission};
+use toolexec_core::sandbox::{Language, Limits, Sandboxes};
+use toolexec_sandbox::process::ProcessSandbox;
+
+use crate::support::{Tools, run};
+
+#[path = "../bin/hostile-guest/calls.rs"]
+#[expect(dead_code, reason = "the guest makes the calls")]
+mod calls;
+#[path = "../bin/hostile-guest/endings.rs"]
+mod endings;
+
+fn executor(guest: &str) -> CodeExecutor {
+    let sandboxes = Sandboxes::new().with(Arc::new(ProcessSandbox::with_warm(guest, 0)));
+    let docs = Arc::new(DocStore::default());
+    CodeExecutor::builder(Tools::new().runner, docs, sandboxes).build()
+}
+
+async fn ending(executor: &CodeExecutor, name: &str, expected: &str) -> String {
+    let run_time = if expected == "limit run_time" {
+        Duration::from_millis(300)
+    } else {
+        Duration::from_mins(1)
+    };
+    let limits = Limits {
+        run_time: Some(run_time),
+        wait_time: Some(Duration::from_secs(20)),
+        memory: Some(64 << 20),
+        ..Limits::default()
+    };
+    let submission = Submission::new(Language::JavaScript, name).limits(limits);
+    in_words(&run(executor, submission).await)
+}
+
+/// How a program ended, in a few words.
+fn in_words(outcome: &Outcome) -> String {
+    let Some(error) = &outcome.error else {
+        return format!("value {}", outcome.value);
+    };
+    match &error.limit {
+        Some(excess) => format!("limit {}", excess.name),
+        None => serde_json::to_value(error.kind)
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .to_owned(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_system_call_reaches_out_of_a_locked_in_process() {
+    let executor = executor(env!("CARGO_BIN_EXE_hostile-guest"));
+    let mut failures = Vec::new();
+    for (name, ..) in calls::CALLS {
+        let ended = ending(&executor, name, "").await;
+        if ended != endings::REFUSED {
+            failures.push(format!("{name}: {ended}"));
+        }
+    }
+    assert_eq!(failures, [] as [String; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_that_was_taken_over_ends_only_itself() {
+    let executor = executor(env!("CARGO_BIN_EXE_hostile-guest"));
+    let mut failures = Vec::new();
+    for (name, expected) in endings::TRICKS {
+        let ended = ending(&executor, name, expected).await;
+        if ended != *expected {
+            failures.push(format!("{name}: {ended}, not {expected}"));
+        }
+        assert_eq!(
+            ending(&executor, "behaving", "").await,
+            r#"value "fine""#,
+            "{name}"
+        );
+    }
+    assert_eq!(failures, [] as [String; 0]);
+}

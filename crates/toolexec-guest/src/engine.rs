@@ -48,14 +48,22 @@ pub fn create(language: Language) -> Option<Box<dyn Engine>> {
     }
 }
 
-/// A started engine of the language that takes longest to start, if this build has it.
-pub fn warm() -> Option<(Language, Box<dyn Engine>)> {
-    #[cfg(feature = "javascript")]
-    {
-        let mut engine = crate::javascript::JavaScript::new();
-        engine.warm().ok()?;
-        Some((Language::JavaScript, Box::new(engine)))
+/// A started engine of a language, if this build has it.
+pub fn warm(language: Language) -> Option<(Language, Box<dyn Engine>)> {
+    match language {
+        #[cfg(feature = "javascript")]
+        Language::JavaScript | Language::TypeScript | Language::Script => {
+            let mut engine = crate::javascript::JavaScript::new();
+            engine.warm().ok()?;
+            Some((language, Box::new(engine)))
+        }
+        #[cfg(feature = "python")]
+        Language::Python => {
+            let mut engine = crate::python::Python::new();
+            engine.warm().ok()?;
+            Some((language, Box::new(engine)))
+        }
+        #[cfg(not(all(feature = "javascript", feature = "python")))]
+        _ => None,
     }
-    #[cfg(not(feature = "javascript"))]
-    None
 }

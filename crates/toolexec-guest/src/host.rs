@@ -33,6 +33,8 @@ pub const MAX_VALUE_DEPTH: usize = MAX_DEPTH - 7;
 const PRINT_PIECE: usize = 32 << 10;
 /// Frames are written together up to this size.
 const WRITE_PIECE: usize = 64 << 10;
+/// How much is read at once.
+const READ_PIECE: usize = 16 << 10;
 /// How often a running program looks at its channel.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -131,8 +133,12 @@ impl Host {
         let Ok(mut inner) = self.inner.try_borrow_mut() else {
             return false;
         };
-        inner.tick();
-        inner.over_time() || inner.stopped().is_err()
+        let now = inner.started.elapsed();
+        inner.tick(now);
+        inner
+            .limit
+            .is_some_and(|limit| now.saturating_sub(inner.waited) > limit)
+            || inner.must_end()
     }
 
     /// Why it must stop: the failure that ends the program.
@@ -152,11 +158,6 @@ impl Host {
     /// The next message between programs; `None` at the end of the stream.
     pub(crate) fn next_message(&self) -> Result<Option<ToGuest>, Broken> {
         self.inner.borrow_mut().next_between()
-    }
-
-    /// Whether the host said something already.
-    pub(crate) fn has_message(&self) -> bool {
-        self.inner.borrow_mut().channel.ready()
     }
 
     /// Sends a message of the session, and everything before it.
@@ -187,6 +188,7 @@ pub enum Broken {
 struct Inner {
     channel: Box<dyn Channel>,
     reader: FrameReader,
+    piece: Box<[u8]>,
     // Frames that are not written yet.
     out: Vec<u8>,
     printed: String,
@@ -208,6 +210,7 @@ impl Inner {
         Self {
             channel,
             reader: FrameReader::new(MAX_FRAME),
+            piece: vec![0; READ_PIECE].into_boxed_slice(),
             out: Vec::new(),
             printed: String::new(),
             printed_to: Stream::Stdout,
@@ -240,6 +243,10 @@ impl Inner {
 
     fn over_time(&self) -> bool {
         self.limit.is_some_and(|limit| self.run_time() > limit)
+    }
+
+    fn must_end(&self) -> bool {
+        self.cancelled.is_some() || self.ended || self.broken.is_some()
     }
 
     fn stopped(&self) -> Result<(), Box<Failure>> {
@@ -347,8 +354,7 @@ impl Inner {
         }
     }
 
-    fn tick(&mut self) {
-        let now = self.started.elapsed();
+    fn tick(&mut self, now: Duration) {
         if now.saturating_sub(self.looked) >= LOOK_EVERY {
             self.looked = now;
             self.look();
@@ -356,10 +362,11 @@ impl Inner {
     }
 
     fn read(&mut self) {
-        let mut buffer = [0; 16 << 10];
-        match self.channel.read(&mut buffer) {
+        match self.channel.read(&mut self.piece) {
             Ok(0) => self.ended = true,
-            Ok(size) => self.reader.push(buffer.get(..size).unwrap_or(&buffer)),
+            Ok(size) => self
+                .reader
+                .push(self.piece.get(..size).unwrap_or(&self.piece)),
             Err(error) => self.broken = Some(error.into()),
         }
     }
@@ -367,7 +374,11 @@ impl Inner {
     /// Sorts the messages that came in while a program runs.
     fn take_messages(&mut self) {
         while self.broken.is_none() {
-            match self.reader.next_message() {
+            match self
+                .reader
+                .next_frame()
+                .and_then(|frame| frame.map(ToGuest::decode).transpose())
+            {
                 Ok(None) => break,
                 Ok(Some(message)) => self.take(message),
                 Err(error) => self.broken = Some(error.into()),
@@ -395,7 +406,7 @@ impl Inner {
             if let Some(broken) = self.broken.take() {
                 return Err(broken);
             }
-            match self.reader.next_message::<ToGuest>()? {
+            match self.reader.next_frame()?.map(ToGuest::decode).transpose()? {
                 // What was still on its way when the last program ended.
                 Some(ToGuest::Answer { .. } | ToGuest::Cancel { .. }) => {}
                 Some(message) => return Ok(Some(message)),

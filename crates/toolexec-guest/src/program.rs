@@ -6,12 +6,16 @@ use std::thread;
 
 use toolexec_jail::{JailError, Seal, Spec};
 use toolexec_wire::GUEST_ARGUMENT;
+use toolexec_wire::Language;
 
-use crate::session::serve_warm;
+use crate::session::{serve, serve_warm};
 use crate::stdio::Stdio;
 
 /// Parsers and engines recurse with the program; only what is used of it takes memory.
 const STACK: usize = 256 << 20;
+
+/// Says for which language to be ready before the first word.
+pub const WARM: &str = "--warm";
 
 /// Whether a program that is more than a guest was started as one. It then calls [`run`], before
 /// it does anything else.
@@ -22,8 +26,11 @@ pub fn is_asked(args: impl IntoIterator<Item = OsString>) -> bool {
 
 /// Serves a host over the standard streams until it hangs up. With the arguments
 /// [`Spec::ARGUMENT`] and a spec it locks itself in first; call it while there is one thread.
+/// With [`WARM`] and `javascript` or `python`, after these, it is ready for such a program.
 #[expect(clippy::print_stderr, reason = "the launcher reads why")]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let warm = warm(&args);
     let seal = match lock_in(args) {
         Ok(seal) => seal,
         Err(why) => {
@@ -35,11 +42,24 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         // Every thread is there now.
         seal.map_or(Ok(()), Seal::close)
             .map_err(|error| eprintln!("{error}"))?;
-        serve_warm(Stdio::new()).map_err(drop)
+        match warm {
+            Some(language) => serve_warm(Stdio::new(), language),
+            None => serve(Stdio::new()),
+        }
+        .map_err(drop)
     });
     match session.map(thread::JoinHandle::join) {
         Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
+    }
+}
+
+fn warm(args: &[OsString]) -> Option<Language> {
+    let at = args.iter().position(|arg| arg == WARM)?;
+    match args.get(at + 1)?.to_str()? {
+        "javascript" => Some(Language::JavaScript),
+        "python" => Some(Language::Python),
+        _ => None,
     }
 }
 

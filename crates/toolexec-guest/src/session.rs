@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::Value;
 use toolexec_wire::{
-    Failure, FailureKind, GuestUsage, Hello, Language, MAX_FRAME, PROTOCOL, Start, ToGuest, ToHost,
+    Failure, FailureKind, GuestLimits, GuestUsage, Hello, Language, MAX_FRAME, PROTOCOL, Start,
+    ToGuest, ToHost,
 };
 
 use crate::engine::{self, Engine};
@@ -18,18 +19,46 @@ pub fn serve(channel: impl Channel + 'static) -> Result<(), Broken> {
     serve_with(channel, None)
 }
 
-/// Serves a host until it hangs up, and starts an engine while the host has nothing to say: a
-/// guest that waits in a pool is ready then.
+/// Serves a host until it hangs up, and is ready for a language before it says hello: another
+/// engine of it has run a program by then, so that what a program needs of the guest's own file
+/// is in memory.
 ///
 /// # Errors
 /// When the host breaks the protocol or the stream fails.
-pub fn serve_warm(channel: impl Channel + 'static) -> Result<(), Broken> {
-    serve_prepared(channel, |host| {
-        if host.has_message() {
-            return None;
-        }
-        engine::warm()
-    })
+pub fn serve_warm(channel: impl Channel + 'static, language: Language) -> Result<(), Broken> {
+    rehearse(language);
+    serve_with(channel, engine::warm(language))
+}
+
+/// Runs a program in an engine of its own, with a host that hangs up at its first call.
+fn rehearse(language: Language) {
+    let start = Start {
+        language,
+        source: "tools.a.b({\"c\": 1 + 1})".into(),
+        inputs: serde_json::Map::new(),
+        limits: GuestLimits::default(),
+        keep: false,
+        check_only: false,
+    };
+    if let Some(mut engine) = engine::create(language) {
+        let host = Host::new(Nobody);
+        host.begin(&start);
+        // It ends with the host that hangs up.
+        let _ = guarded(|| engine.run(&start, &host));
+    }
+}
+
+/// Nobody answers, and nobody listens.
+struct Nobody;
+
+impl Channel for Nobody {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        Ok(0)
+    }
+
+    fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Serves a host until it hangs up, with an engine that is there already for the first program.
@@ -40,13 +69,6 @@ pub fn serve_with(
     channel: impl Channel + 'static,
     ready: Option<(Language, Box<dyn Engine>)>,
 ) -> Result<(), Broken> {
-    serve_prepared(channel, |_| ready)
-}
-
-fn serve_prepared(
-    channel: impl Channel + 'static,
-    prepare: impl FnOnce(&Host) -> Option<(Language, Box<dyn Engine>)>,
-) -> Result<(), Broken> {
     let host = Host::new(channel);
     host.send(&ToHost::Hello(Hello {
         protocol: PROTOCOL,
@@ -54,7 +76,6 @@ fn serve_prepared(
         languages: engine::languages(),
         max_frame: MAX_FRAME,
     }))?;
-    let ready = prepare(&host);
     let mut session = Session {
         host,
         engines: Vec::new(),

@@ -14,7 +14,7 @@ use std::io;
 
 use toolexec_wire::Language;
 
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::host::Channel;
 use crate::session::serve_with;
 
@@ -55,25 +55,12 @@ thread_local! {
 /// Builds the engine.
 #[unsafe(export_name = "init")]
 extern "C" fn init() {
-    READY.set(ready());
+    let language = engine::languages().into_iter().next();
+    READY.set(language.and_then(engine::warm));
 }
 
 /// Serves the host; 0 when it ended in peace.
 #[unsafe(export_name = "run")]
 extern "C" fn run() -> i32 {
     i32::from(serve_with(Imports, READY.take()).is_err())
-}
-
-#[cfg(feature = "javascript")]
-fn ready() -> Option<(Language, Box<dyn Engine>)> {
-    let mut engine = crate::javascript::JavaScript::new();
-    engine.warm().ok()?;
-    Some((Language::JavaScript, Box::new(engine)))
-}
-
-#[cfg(not(feature = "javascript"))]
-fn ready() -> Option<(Language, Box<dyn Engine>)> {
-    let mut engine = crate::python::Python::new();
-    engine.warm().ok()?;
-    Some((Language::Python, Box::new(engine)))
 }

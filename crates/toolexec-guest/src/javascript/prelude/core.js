@@ -63,8 +63,8 @@
     else entry.reject(new ToolError(value, entry.stack));
   }
 
-  function object(args, tool, rest) {
-    if (rest > 1 || (args !== undefined && (typeof args !== "object" || isArray(args)))) {
+  function object(args, tool, extra) {
+    if (extra !== undefined || (args !== undefined && (typeof args !== "object" || isArray(args)))) {
       throw new WrongType(
         `${tool} takes its arguments as one object, such as {name: value}`,
       );
@@ -76,9 +76,9 @@
   function define(name, value) {
     base[name] = value;
   }
-  define("run", (tool, args, ...more) => {
+  define("run", (tool, args, extra) => {
     if (typeof tool !== "string") throw new WrongType("the name of a tool is a string: \"namespace:name\"");
-    return call("run", tool, object(args, tool, 1 + more.length));
+    return call("run", tool, object(args, tool, extra));
   });
   define("chain", (steps) => call("chain", steps));
   define("search", (query, options) =>
@@ -95,7 +95,7 @@
   // `tools.math.add({..})`: every name is a namespace, every name in it a tool. `then` is no name,
   // so that `await tools.math` does not wait for ever.
   const isName = (key) => typeof key === "string" && key !== "then" && key !== "toJSON";
-  const caller = (tool) => (args, ...more) => call("run", tool, object(args, tool, 1 + more.length));
+  const caller = (tool) => (args, extra) => call("run", tool, object(args, tool, extra));
   const refuse = () => {
     throw new WrongType("tools cannot be changed");
   };
@@ -165,7 +165,7 @@
   }
   function runDue() {
     if (dueFrom >= due.length) {
-      due = [];
+      if (dueFrom > 0) due = [];
       dueFrom = 0;
       return false;
     }

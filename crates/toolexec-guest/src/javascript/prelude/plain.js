@@ -2,7 +2,7 @@
 (function (native, core) {
   "use strict";
   const { apply, getPrototypeOf } = Reflect;
-  const ObjectPrototype = Object.prototype;
+  const { hasOwn, prototype: ObjectPrototype } = Object;
   const getter = (type, name) => Object.getOwnPropertyDescriptor(type.prototype, name).get;
   const mapSize = getter(Map, "size");
   const setSize = getter(Set, "size");
@@ -27,9 +27,10 @@
   // For an object with a prototype of its own: what stands for it in JSON, or itself.
   function plain(value) {
     const prototype = getPrototypeOf(value);
-    // Most values are plain objects; asking for brands throws, which takes long.
+    // Most values are plain objects; asking for brands throws, which takes long. What is put on
+    // the prototype of all objects stands for none of them.
     if (prototype === ObjectPrototype || prototype === null) {
-      return typeof value.toJSON === "function" ? value.toJSON() : value;
+      return hasOwn(value, "toJSON") && typeof value.toJSON === "function" ? value.toJSON() : value;
     }
     if (value instanceof NewPromise) {
       throw new WrongType("a promise has no value yet: put `await` before the call that made it");

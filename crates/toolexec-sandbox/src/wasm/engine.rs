@@ -16,8 +16,8 @@ use wasmtime::{
 const TICK: Duration = Duration::from_millis(1);
 /// After this many ticks in which no guest ran the clock stops.
 const IDLE: u32 = 50;
-/// The stack of a guest.
-const WASM_STACK: usize = 2 << 20;
+/// The stack of a guest: engines look after a part of their own, and end before this one does.
+const WASM_STACK: usize = 4 << 20;
 /// The stack on which a guest and what it imports run.
 const FIBER_STACK: usize = WASM_STACK + (512 << 10);
 /// Memory of a slot that is kept and cleaned by hand, not given back to the system.

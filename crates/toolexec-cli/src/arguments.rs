@@ -122,11 +122,17 @@ pub(crate) fn read_file(path: &Path) -> Result<String, Failure> {
             path.display()
         )));
     }
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     file.take(MAX_INPUT)
-        .read_to_string(&mut text)
+        .read_to_end(&mut bytes)
         .map_err(failed)?;
-    Ok(text)
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Failure::usage(format!(
+            "{} is not text in UTF-8: byte {at} is not part of a character",
+            path.display()
+        ))
+    })
 }
 
 fn object(text: &str, whence: &str) -> Result<Word, Failure> {

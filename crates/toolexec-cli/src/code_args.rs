@@ -131,6 +131,17 @@ impl CodeLang {
         }
     }
 
+    /// Its name, for people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::JavaScript => "JavaScript",
+            Self::TypeScript => "TypeScript",
+            Self::Python => "Python",
+            Self::Script => "script",
+            Self::Go => "Go",
+        }
+    }
+
     /// What the end of a file's name says.
     pub(crate) fn of_extension(extension: &str) -> Option<Self> {
         match extension {

@@ -238,12 +238,29 @@ fn what_is_not_allowed_or_not_there_says_so() {
 }
 
 #[test]
-fn variables_of_the_repl_stay_and_errors_end_their_entry_only() {
-    let js = "let x = await tools.math.add({a: 1, b: 2})\nx + nothing\nx * 2\n";
-    let (code, out, err) = run(&["repl", "-q"], js);
-    assert_eq!((code, &*out), (Some(0), "6\n"), "{err}");
-    assert!(err.starts_with("error: ReferenceError: "), "{err}");
-    let python = "x = 0\nfor n in range(3):\n    x = tools.math.add(a=x, b=n)\n\nx\n";
-    let (code, out, err) = run(&["repl", "-q", "--lang", "python"], python);
-    assert_eq!((code, &*out), (Some(0), "3\n"), "{err}");
+fn a_file_whose_name_says_no_language_and_one_that_is_no_text_are_refused() {
+    let place = Place::new();
+    place.write("program.rb", "1");
+    std::fs::write(place.path().join("binary.js"), b"'a\xff'").unwrap();
+    let run = |name: &str| {
+        let output = place.command(&["code", name]).output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), err)
+    };
+    assert_eq!(
+        run("program.rb"),
+        (
+            Some(2),
+            "error: the name of program.rb says no language\n\
+             hint: say it: --lang javascript, typescript, python or script\n"
+                .to_owned()
+        )
+    );
+    assert_eq!(
+        run("binary.js"),
+        (
+            Some(2),
+            "error: binary.js is not text in UTF-8: byte 2 is not part of a character\n".to_owned()
+        )
+    );
 }

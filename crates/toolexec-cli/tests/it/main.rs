@@ -15,6 +15,7 @@ mod login;
 mod program;
 mod real;
 mod real_clients;
+mod repl;
 mod rpc;
 mod run;
 mod serving;

@@ -80,7 +80,7 @@ pub struct Excess {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Problem {
     /// A stable name: `syntax`, `unsupported`, `unknown_tool`, `unknown_argument`,
-    /// `missing_argument`, `type`.
+    /// `missing_argument`, `wrong_argument`, `tool_unavailable`, `type`.
     pub code: String,
     /// What is wrong.
     pub message: String,

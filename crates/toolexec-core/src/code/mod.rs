@@ -35,5 +35,5 @@ pub use outcome::{LogLine, Outcome, Usage};
 pub use record::{CallOp, CallRecord, Omitted};
 pub use session::CodeSession;
 pub use settings::CodeSettings;
-pub use submission::Submission;
+pub use submission::{MAX_SOURCE, Submission};
 pub use toolexec_wire::Stream;

@@ -24,7 +24,7 @@ use crate::chain::ChainLimits;
 use crate::context::{CallBudget, CallContext};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gateway::Gateway;
-use crate::sandbox::{Enforced, Guest, Language, Limits, Profile, Session};
+use crate::sandbox::{Enforced, Guest, Language, LimitName, Limits, Profile, Session};
 
 /// How long a guest may take to say hello.
 const HELLO: Duration = Duration::from_secs(10);
@@ -33,8 +33,9 @@ const MAX_INPUT_DEPTH: usize = toolexec_wire::MAX_DEPTH - 4;
 
 /// A guest that keeps its variables from one program to the next.
 ///
-/// Each program has the session's limits anew. After an error that ended the guest, the session
-/// is closed and says so. Dropping it ends the guest.
+/// Each program has the session's limits anew. After an error that ended the guest or stopped its
+/// engine (a limit, cancellation) the variables are gone: the session is closed and says so.
+/// Dropping it ends the guest.
 pub struct CodeSession {
     executor: CodeExecutor,
     link: Link,
@@ -260,7 +261,7 @@ impl CodeSession {
     }
 
     fn outcome(&mut self, end: End, closed: Closed, budget: &CallBudget) -> Outcome {
-        self.closed = matches!(end, End::Broken(_));
+        self.closed = self.keep && is_without_variables(&end) || matches!(end, End::Broken(_));
         let (value, mut error) = match end {
             End::Value(value) => (value, None),
             End::Failed(error) | End::Broken(error) => (Value::Null, Some(error)),
@@ -370,6 +371,21 @@ async fn checked(program: &mut Program<'_>, start: &Start) -> Result<Result<Vec<
             Ok(Ok(problems(&*program.gateway, failures, &calls).await))
         }
         end => Ok(Err(end)),
+    }
+}
+
+/// Whether the guest gave its engine up: it was stopped in the middle of something.
+fn is_without_variables(end: &End) -> bool {
+    let End::Failed(error) = end else {
+        return false;
+    };
+    match error.kind {
+        CodeErrorKind::Cancelled | CodeErrorKind::Internal => true,
+        CodeErrorKind::Limit => {
+            let limit = error.limit.as_ref().map(|excess| excess.name);
+            limit != Some(LimitName::Result)
+        }
+        _ => false,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sandbox::{Language, Limits, Profile};
 
 /// The largest program, in bytes.
-const MAX_SOURCE: usize = 1 << 20;
+pub const MAX_SOURCE: usize = 1 << 20;
 
 /// A program as its author hands it in.
 #[derive(Debug, Clone, PartialEq)]

@@ -105,7 +105,9 @@ impl LimitName {
     /// An amount of it as people read it: `1500 ms`, `4096 bytes`, `3`.
     pub fn amount(self, amount: f64) -> String {
         match self {
-            Self::RunTime | Self::WaitTime | Self::CpuTime => format!("{amount} ms"),
+            Self::RunTime | Self::WaitTime | Self::CpuTime => {
+                format!("{} ms", (amount * 10.0).round() / 10.0)
+            }
             Self::Memory | Self::Output | Self::Result | Self::Disk => format!("{amount} bytes"),
             Self::ToolCalls | Self::ParallelCalls | Self::ChainSteps | Self::Cpus | Self::Pids => {
                 amount.to_string()

@@ -115,7 +115,10 @@ impl Sandboxes {
                 ErrorKind::Denied,
                 "the dev profile runs programs without isolation and is not allowed here",
             )
-            .with_hint("use the standard profile, or set allow_unsafe in your own configuration"));
+            .with_hint(
+                "use the standard profile, or allow it yourself: allow_unsafe in the \
+                 configuration, --allow-unsafe on the command line",
+            ));
         }
         let mut reasons = Vec::new();
         for name in &self.candidates[place(profile)] {

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use toolexec::core::code::{CodeExecutor, Outcome, Submission};
+use toolexec::core::code::{CodeExecutor, MAX_SOURCE, Outcome, Submission};
 use toolexec::core::sandbox::{Language, Sandboxes};
 use toolexec::sandbox::Setup;
 use toolexec::{Error, ErrorKind};
@@ -128,11 +128,11 @@ fn program(args: &CodeArgs) -> Result<(String, Language), Failure> {
         (Some(code), _) => (code.clone(), None),
         (None, Some(file)) if file == Path::new("-") => (standard_input()?, None),
         (None, Some(file)) => {
-            let extension = file.extension().and_then(|end| end.to_str());
-            (
-                arguments::read_file(file)?,
-                extension.and_then(CodeLang::of_extension),
-            )
+            let named = match args.lang {
+                Some(_) => None,
+                None => Some(named(file)?),
+            };
+            (arguments::read_file(file)?, named)
         }
         // Clap asks for one of them.
         (None, None) => (String::new(), None),
@@ -141,9 +141,20 @@ fn program(args: &CodeArgs) -> Result<(String, Language), Failure> {
     Ok((source, language(lang)?))
 }
 
+/// The language that the end of a file's name says.
+fn named(file: &Path) -> Result<CodeLang, Failure> {
+    let end = file.extension().and_then(|end| end.to_str());
+    end.and_then(CodeLang::of_extension).ok_or_else(|| {
+        let message = format!("the name of {} says no language", file.display());
+        Failure::usage(message).hint("say it: --lang javascript, typescript, python or script")
+    })
+}
+
 fn standard_input() -> Result<String, Failure> {
     let mut text = String::new();
+    // One byte more than a program may have, so that a longer one is refused.
     std::io::stdin()
+        .take(MAX_SOURCE as u64 + 1)
         .read_to_string(&mut text)
         .map_err(|error| {
             let made = Error::new(

@@ -1,5 +1,6 @@
 //! The server over HTTP, and what bad clients do to it.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -130,8 +131,8 @@ fn modern(
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-        "io.modelcontextprotocol/clientCapabilities": capabilities,
     });
+    params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = capabilities;
     let mut headers = vec![
         ("mcp-protocol-version", "2026-07-28".to_owned()),
         ("mcp-method", method.to_owned()),
@@ -330,7 +331,7 @@ async fn large_bodies_are_refused_before_they_are_read() {
         }
     };
     let mut answer = vec![0; 12];
-    let (_, read) = tokio::join!(send, read.read_exact(&mut answer));
+    let ((), read) = tokio::join!(send, read.read_exact(&mut answer));
     read.unwrap();
     assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 413");
     listening.still_serves().await;
@@ -383,7 +384,7 @@ async fn half_closed_and_broken_connections_do_no_harm() {
         body.len()
     );
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n").unwrap();
     }
     let whole = format!("{head}\r\n{body}");
     for end in [1, 20, head.len(), whole.len() - 1, whole.len()] {
@@ -427,8 +428,8 @@ async fn connections_and_sessions_are_bounded() {
         idle.push(TcpStream::connect(listening.address).await.unwrap());
     }
     // Those beyond the bound are closed at once.
-    let mut last = idle.pop().unwrap();
-    assert_eq!(until_closed(&mut last).await, "");
+    let mut surplus = idle.pop().unwrap();
+    assert_eq!(until_closed(&mut surplus).await, "");
     drop(idle);
     tokio::time::sleep(Duration::from_millis(200)).await;
     listening.still_serves().await;

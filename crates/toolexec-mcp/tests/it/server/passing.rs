@@ -97,6 +97,10 @@ impl ClientHandler for Ada {
         self.note(json!("tools"));
     }
 
+    #[expect(
+        clippy::unused_async_trait_impl,
+        reason = "the trait has it as a future"
+    )]
     async fn create_elicitation(
         &self,
         params: ElicitRequestParams,
@@ -121,7 +125,7 @@ async fn progress_and_logs_reach_the_client_that_called() {
     assert_eq!(text(&result), "3 steps");
     let mut told = ada.told(3).await;
     // The client's library hands each to a task of its own.
-    told.sort_by_key(|note| note[0].as_f64().map(|progress| progress.to_bits()));
+    told.sort_by_key(|note| note[0].as_f64().map(f64::to_bits));
     let step = |number: u32| json!([f64::from(number), 3.0, format!("step {number}")]);
     assert_eq!(told, [step(1), step(2), step(3)]);
 

@@ -90,7 +90,8 @@ impl Terminal {
     fn open(place: &Place) -> Self {
         let repl = place.command(&[]);
         let program = repl.get_program().to_str().unwrap();
-        let line = format!("{program} repl {}", DEV.join(" "));
+        // An interrupt would end the shell too.
+        let line = format!("exec {program} repl {}", DEV.join(" "));
         let mut command = std::process::Command::new("script");
         command
             .args(["-qec", &line, "/dev/null"])

@@ -1,5 +1,6 @@
 //! The tasks of this workspace: `cargo xtask TASK`.
 
+mod bench_http;
 mod ci;
 mod generate;
 mod guest;
@@ -52,6 +53,8 @@ enum Task {
     },
     /// Run every bench once, without measuring.
     Benches,
+    /// Calls a second over HTTP beside a bare rmcp server; needs wrk.
+    BenchHttp(bench_http::Options),
     /// Check the rules that no compiler checks.
     Tidy,
 }
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "guest")]
         Task::GuestImage { module, packed } => image::run(&module, &packed),
         Task::Benches => test::benches(),
+        Task::BenchHttp(options) => bench_http::run(&options),
         Task::Tidy => tidy::run(),
     };
     match outcome {

@@ -9,7 +9,7 @@ use toolexec_testkit::peers::clients::{Sdk, inspector, require_script};
 use toolexec_testkit::{fake, require};
 
 use crate::program::Place;
-use crate::serving::Serving;
+use crate::serving::{Serving, home};
 
 /// A place whose tools are those of a fake MCP server.
 fn place() -> Place {
@@ -165,6 +165,8 @@ fn command(program: &Path, env: &[(String, String)]) -> Command {
         .arg(program)
         .stdin(Stdio::null());
     command.envs(env.iter().map(|(name, value)| (name, value)));
+    // Clients pass it on to the server that they start.
+    command.env("HOME", home());
     command
 }
 

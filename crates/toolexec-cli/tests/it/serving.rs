@@ -1,9 +1,18 @@
 //! A `toolexec serve` over HTTP, until the test ends.
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use crate::program::Place;
+
+/// A home that tests share: what the program compiles for its sandboxes is kept there, and takes
+/// longer than clients wait.
+pub(crate) fn home() -> PathBuf {
+    let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("home");
+    std::fs::create_dir_all(&home).unwrap();
+    home
+}
 
 /// A running server.
 pub(crate) struct Serving {
@@ -22,6 +31,7 @@ impl Serving {
         let all = [&["serve", "--http", "127.0.0.1:0"], args].concat();
         let mut child = place
             .command(&all)
+            .env("HOME", home())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -19,13 +19,7 @@ const FILES: &[Generated] = &[
     },
     Generated {
         path: "docs/attacks.md",
-        args: &[
-            "toolexec-sandbox",
-            "--bin",
-            "hostile-guest",
-            "--",
-            "--page",
-        ],
+        args: &["toolexec-sandbox", "--bin", "hostile-guest", "--", "--page"],
     },
 ];
 

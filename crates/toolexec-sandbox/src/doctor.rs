@@ -244,7 +244,10 @@ fn attack(name: LimitName) -> (Limits, Option<&'static str>) {
 /// An executor that has this sandbox only, and a tool that waits.
 fn executor(sandbox: &Arc<dyn Sandbox>) -> CodeExecutor {
     let wait = LocalTool::new("wait", async |args: Args| {
-        let ms = args.get("ms").and_then(|ms| ms.as_u64()).unwrap_or(0);
+        let ms = args
+            .get("ms")
+            .and_then(serde_json::Value::as_u64)
+            .unwrap_or(0);
         tokio::time::sleep(Duration::from_millis(ms)).await;
         Ok::<_, String>(ms)
     });

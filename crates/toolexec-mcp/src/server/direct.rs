@@ -29,7 +29,11 @@ pub(super) fn name_of(id: &ToolId) -> String {
         Some(parts) => parts == (namespace, name),
         None => namespace.is_empty(),
     };
-    if reads_back && plain.len() <= MAX_NAME && plain.chars().all(is_allowed) {
+    if reads_back
+        && !has_fingerprint(&plain)
+        && plain.len() <= MAX_NAME
+        && plain.chars().all(is_allowed)
+    {
         return plain;
     }
     let fingerprint = format!("{SEPARATOR}{:016x}", fingerprint(id.key().as_str()));
@@ -50,10 +54,7 @@ pub(super) fn id_of(name: &str, index: &Index) -> Option<String> {
     if reads_back {
         return Some(plain);
     }
-    let has_fingerprint = name
-        .rsplit_once(SEPARATOR)
-        .is_some_and(|(_, end)| end.len() == 16 && end.chars().all(|c| c.is_ascii_hexdigit()));
-    if !has_fingerprint {
+    if !has_fingerprint(name) {
         return None;
     }
     let mut query = ListQuery {
@@ -162,6 +163,12 @@ fn input_schema(schema: &Value) -> Map<String, Value> {
         schema.insert("type".to_owned(), json!("object"));
     }
     schema
+}
+
+/// Whether a name ends as those do that cannot be read back.
+fn has_fingerprint(name: &str) -> bool {
+    name.rsplit_once(SEPARATOR)
+        .is_some_and(|(_, end)| end.len() == 16 && end.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
 fn is_allowed(c: char) -> bool {

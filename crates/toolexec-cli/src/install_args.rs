@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 /// Arguments of `install`.
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct InstallArgs {
     /// The client; without one, what there is is listed.
     #[arg(long, value_enum, value_name = "CLIENT")]

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use toolexec::mcp::interaction::Relay;
+use toolexec::mcp::interaction::{Interaction, Relay};
 
 use args::{Cli, Command};
 use diagnostics::Failure;
@@ -82,7 +82,10 @@ async fn with_session(cli: Cli, printer: &mut Printer) -> Result<Exit, Failure> 
     }
     let session = match &cli.command {
         // What servers ask goes to the client that made the call.
-        Command::Serve(_) => Session::open_with(&cli.global, Some(Arc::new(Relay)), printer)?,
+        Command::Serve(_) => {
+            let relay: Arc<dyn Interaction> = Arc::new(Relay);
+            Session::open_with(&cli.global, Some(&relay), printer)?
+        }
         _ => Session::open(&cli.global, printer)?,
     };
     let outcome = match cli.command {
@@ -94,8 +97,8 @@ async fn with_session(cli: Cli, printer: &mut Printer) -> Result<Exit, Failure> 
         Command::Repl(args) => commands::repl::run(&args, &session, printer).await,
         Command::Types(args) => commands::types::run(&args, &session, printer).await,
         Command::List(args) => commands::list::run(&args, &session, printer).await,
-        Command::Serve(args) => commands::serve::run(&args, &session, printer).await,
-        Command::Login(args) => commands::login::login(&args, &session, printer).await,
+        Command::Serve(args) => Box::pin(commands::serve::run(&args, &session, printer)).await,
+        Command::Login(args) => Box::pin(commands::login::login(&args, &session, printer)).await,
         Command::Logout(args) => commands::login::logout(&args, &session, printer).await,
         Command::Doctor(args) => commands::doctor::run(&args, &session, printer).await,
         _ => Ok(Exit::Internal),

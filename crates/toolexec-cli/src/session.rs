@@ -36,7 +36,7 @@ impl Session {
     /// The same, where `interaction` answers what MCP servers ask.
     pub(crate) fn open_with(
         global: &Global,
-        interaction: Option<Arc<dyn Interaction>>,
+        interaction: Option<&Arc<dyn Interaction>>,
         printer: &mut Printer,
     ) -> Result<Self, Failure> {
         let found = config::find(global.config.as_deref())?;

@@ -57,7 +57,9 @@ pub(crate) async fn login(
         challenge: None,
     };
     let store = Arc::new(target.tokens.clone());
-    let login = session.within(Login::start(request, store)).await?;
+    let login = session
+        .within(Box::pin(Login::start(request, store)))
+        .await?;
     printer.say(&format!(
         "to log in to {}, open this address in a browser on this machine:\n  {}",
         target.name,
@@ -68,7 +70,9 @@ pub(crate) async fn login(
         let _ = open::that_detached(login.url());
     }
     let patience = session.timeout().unwrap_or(PATIENCE);
-    session.within(callback.finish(login, patience)).await?;
+    session
+        .within(Box::pin(callback.finish(login, patience)))
+        .await?;
     report(&target, "logged in to", printer)
 }
 

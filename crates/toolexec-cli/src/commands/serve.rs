@@ -36,7 +36,7 @@ pub(crate) async fn run(
     }
     let server = builder.build();
     let Some(address) = args.http else {
-        return stdio(&server, session).await;
+        return Box::pin(stdio(&server, session)).await;
     };
     let mut options = session.config.http_options(address)?;
     if args.no_auth {
@@ -52,17 +52,16 @@ pub(crate) async fn run(
     }
     let http = server.http(options).await?;
     printer.say(&format!("serving MCP at {} ({mode} mode)", http.url()))?;
-    let served = listen(http, session);
-    tokio::pin!(served);
+    let mut serving = Box::pin(listen(http, session));
     if mode == Mode::Auto {
         // Asks every source, which clients need not wait for.
         let decision = tokio::select! {
-            exit = &mut served => return exit,
+            exit = &mut serving => return exit,
             decision = server.decide() => decision,
         };
         printer.say(&format!("{} mode: {}", decision.mode, decision.reason))?;
     }
-    served.await
+    serving.await
 }
 
 /// This program, as the one that applies jq filters.
@@ -80,7 +79,7 @@ async fn stdio(server: &Server, session: &Session) -> Result<Exit, Failure> {
         server.stdio(stop.clone()).await?;
         Ok(Exit::Ok)
     };
-    interruptible(stop, serve, |_, signal| signal).await
+    Box::pin(interruptible(stop, serve, |_, signal| signal)).await
 }
 
 async fn listen(http: HttpServer, session: &Session) -> Result<Exit, Failure> {

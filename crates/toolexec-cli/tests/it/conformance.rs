@@ -21,7 +21,8 @@ fn the_server_meets_2026_07_28() {
 fn judge(revision: &str, scenarios: usize) {
     let program = fake::conformance_fixture();
     let place = Place::with_config(&format!(
-        "[builtin]\nenabled = false\n\n[servers.fixture]\ncommand = {program:?}\nnamespace = \"\"\n"
+        "[builtin]\nenabled = false\n\n[servers.fixture]\ncommand = {:?}\nnamespace = \"\"\n",
+        program.to_string_lossy()
     ));
     let serving = Serving::start(&place, &["--mode", "direct"]);
     let Some(verdict) = require(judge_server(revision, serving.url())) else {

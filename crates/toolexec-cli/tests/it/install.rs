@@ -28,7 +28,7 @@ fn told(place: &Place, file: &str, lines: &[&[&str]]) -> String {
     let mut all = String::new();
     for args in lines {
         all += &place.transcript(args);
-        all += &format!("--- {file}\n{}\n", shown(place, file));
+        all.extend(["--- ", file, "\n", &shown(place, file), "\n"]);
     }
     all
 }

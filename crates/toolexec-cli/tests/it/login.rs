@@ -43,7 +43,7 @@ impl Server {
                 match parts.uri.path() {
                     "/authorize" => authorize(&query, grants).into_response(),
                     "/mcp" => mcp(&base, &parts.headers, &body),
-                    path => json_of(document(&base, path)),
+                    path => json_of(&document(&base, path)),
                 }
             }
         };
@@ -61,7 +61,7 @@ impl Server {
     }
 }
 
-fn json_of(value: Value) -> Response {
+fn json_of(value: &Value) -> Response {
     let mut response = value.to_string().into_response();
     let kind = HeaderValue::from_static("application/json");
     response.headers_mut().insert("content-type", kind);
@@ -132,7 +132,7 @@ fn mcp(base: &str, headers: &HeaderMap, body: &Bytes) -> Response {
         }),
         _ => json!({"resultType": "complete", "content": [{"type": "text", "text": "42"}]}),
     };
-    json_of(json!({"jsonrpc": "2.0", "id": message["id"], "result": result}))
+    json_of(&json!({"jsonrpc": "2.0", "id": message["id"], "result": result}))
 }
 
 /// Starts `toolexec login web` and reads the address to open.

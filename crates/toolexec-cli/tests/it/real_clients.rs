@@ -14,6 +14,7 @@ use crate::serving::{Serving, home};
 /// A place whose tools are those of a fake MCP server.
 fn place() -> Place {
     let program = fake::mcp_server();
+    let program = program.to_string_lossy();
     Place::with_config(&format!("[servers.fake]\ncommand = {program:?}\n"))
 }
 

@@ -44,7 +44,7 @@ impl Serving {
         });
         // Read to its end, so that the server never waits for us.
         std::thread::spawn(move || lines.for_each(drop));
-        let url = url.expect("the server says where it listens");
+        let url = url.unwrap_or_else(|| panic!("the server did not say where it listens"));
         Self { child, url }
     }
 

@@ -64,12 +64,12 @@ impl Config {
     }
 
     /// Makes the sources; `interaction` answers what MCP servers ask while a tool runs.
-    pub fn connect_with(&self, interaction: Option<Arc<dyn Interaction>>) -> Connected {
+    pub fn connect_with(&self, interaction: Option<&Arc<dyn Interaction>>) -> Connected {
         let mut connected = Connected::default();
         for (name, section) in &self.sections.servers {
             let namespace = section.namespace.as_deref().unwrap_or(name);
             let mut config = server(section, self.directory());
-            config.interaction.clone_from(&interaction);
+            config.interaction = interaction.cloned();
             let server = McpServer::new(&**name, namespace, config);
             connected.servers.push(server.clone());
             connected.sources.push(server);

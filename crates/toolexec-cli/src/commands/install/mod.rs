@@ -45,9 +45,10 @@ pub(crate) fn run(
         return print(args, client, global, printer);
     }
     let target = target(args, client)?;
-    let old = match target.exists() {
-        true => read_file(&target)?,
-        false => String::new(),
+    let old = if target.exists() {
+        read_file(&target)?
+    } else {
+        String::new()
     };
     let change = change(args, client, global, &target, old)?;
     let mut backup = None;
@@ -96,9 +97,10 @@ fn list(args: &InstallArgs, printer: &mut Printer) -> Result<Exit, Failure> {
 
 fn state(args: &InstallArgs, client: &Client, file: &Path) -> &'static str {
     let Ok(text) = fs::read_to_string(file) else {
-        return match file.exists() {
-            true => "unreadable",
-            false => "no file",
+        return if file.exists() {
+            "unreadable"
+        } else {
+            "no file"
         };
     };
     match document::entry(client.syntax, &text, client.section, &args.name) {
@@ -178,13 +180,11 @@ fn change(
         ))
         .hint("nothing was changed; choose a --name, or replace it with --force"));
     }
-    let after = match args.uninstall {
-        true => None,
-        false => Some(entry::entry(
-            client,
-            &reach(args, global)?,
-            before.as_ref(),
-        )?),
+    let after = if args.uninstall {
+        None
+    } else {
+        let reach = reach(args, global)?;
+        Some(entry::entry(client, &reach, before.as_ref())?)
     };
     let action = match (&before, &after) {
         (None, None) => "absent",

@@ -70,7 +70,7 @@ pub(crate) async fn run(
                 ".reset" => code = session.within(place.open()).await?,
                 ".help" => printer.talk_line(HELP)?,
                 other => {
-                    printer.warn(&format!("there is no {other}; .help tells what there is"))?
+                    printer.warn(&format!("there is no {other}; .help tells what there is"))?;
                 }
             },
         }

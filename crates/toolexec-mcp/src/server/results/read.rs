@@ -150,6 +150,10 @@ fn shorten(value: &Value) -> Value {
 mod tests {
     use super::*;
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "reads better where it is called"
+    )]
     fn read(value: Value, read: Value, max: usize) -> Value {
         let mut read = read;
         read["result"] = json!("r_x");

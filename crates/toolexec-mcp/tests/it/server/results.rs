@@ -58,7 +58,7 @@ fn options() -> ResultOptions {
     }
 }
 
-async fn server(options: ResultOptions) -> Server {
+fn server(options: ResultOptions) -> Server {
     builder(&tools()).results(options).build()
 }
 
@@ -85,7 +85,7 @@ async fn read(client: &Client, handle: &Value, mut how: Value) -> Value {
 
 #[tokio::test]
 async fn a_large_result_is_a_handle_and_a_small_one_is_not() {
-    let client = connect(&server(options()).await, ()).await;
+    let client = connect(&server(options()), ()).await;
     let small = run(&client, "data:text", json!({"n": 1000})).await;
     assert_eq!(small, json!({"value": "a".repeat(1000)}));
     let large = run(&client, "data:rows", json!({"n": 300})).await;
@@ -104,7 +104,7 @@ async fn a_large_result_is_a_handle_and_a_small_one_is_not() {
 
 #[tokio::test]
 async fn a_result_is_read_in_slices_and_by_filters() {
-    let client = connect(&server(options()).await, ()).await;
+    let client = connect(&server(options()), ()).await;
     let large = run(&client, "data:rows", json!({"n": 300})).await;
     let handle = &large["value"]["$result"];
     let slice = read(&client, handle, json!({"offset": 298, "limit": 5})).await;
@@ -141,7 +141,7 @@ async fn a_result_is_read_in_slices_and_by_filters() {
 
 #[tokio::test]
 async fn a_filter_that_does_not_end_is_ended() {
-    let client = connect(&server(options()).await, ()).await;
+    let client = connect(&server(options()), ()).await;
     let large = run(&client, "data:rows", json!({"n": 300})).await;
     let handle = &large["value"]["$result"];
     for filter in ["def f: 1 + f; f", "[range(1e12)]", "def f: f; f"] {
@@ -160,7 +160,7 @@ async fn a_filter_that_does_not_end_is_ended() {
 
 #[tokio::test]
 async fn a_handle_is_an_argument_of_the_next_call() {
-    let client = connect(&server(options()).await, ()).await;
+    let client = connect(&server(options()), ()).await;
     let large = run(&client, "data:text", json!({"n": 5000})).await;
     let handle = &large["value"]["$result"];
     let size = run(&client, "data:size", json!({"of": {"$result": handle}})).await;
@@ -179,7 +179,7 @@ async fn a_handle_is_an_argument_of_the_next_call() {
 
 #[tokio::test]
 async fn a_chain_gives_handles_and_passes_whole_values_on() {
-    let client = connect(&server(options()).await, ()).await;
+    let client = connect(&server(options()), ()).await;
     let steps = json!([
         {"tool": "data:rows", "args": {"n": 300}},
         {"tool": "data:size", "args": {"of": "{{prev}}"}},
@@ -257,7 +257,7 @@ async fn a_program_takes_and_gives_handles() {
 
 #[tokio::test]
 async fn a_large_failure_is_told_in_short() {
-    let client = connect(&server(options()).await, ()).await;
+    let client = connect(&server(options()), ()).await;
     let failed = run(&client, "data:fail", json!({"n": 5000})).await;
     let message = failed["error"]["message"].as_str().unwrap();
     assert_eq!(message.chars().count(), 1000);
@@ -275,7 +275,7 @@ async fn results_are_their_callers_own() {
         ],
         ..AuthOptions::default()
     });
-    let http = server(options()).await.http(http).await.unwrap();
+    let http = server(options()).http(http).await.unwrap();
     let url = format!("http://{}/mcp", http.address());
     let stop = CancellationToken::new();
     tokio::spawn(http.run(stop.clone()));

@@ -156,10 +156,11 @@ fn talk(name: &str, start: &Start, reader: &mut FrameReader) -> String {
     endless()
 }
 
-fn system_call(number: libc::c_long, [a, b, c, d, e, f]: [libc::c_long; 6]) -> String {
+fn system_call(number: libc::c_long, args: [libc::c_long; 6]) -> String {
+    let [first, second, third, fourth, fifth, sixth] = args;
     // SAFETY: the arguments are numbers, or point to memory of this program that nothing else
     // uses.
-    let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
+    let result = unsafe { libc::syscall(number, first, second, third, fourth, fifth, sixth) };
     if result >= 0 {
         return "allowed".to_owned();
     }

@@ -101,7 +101,6 @@ fn measured(way: &str, most: u64) {
     let [peak, left] = figures[..] else {
         panic!("{figures:?}");
     };
-    println!("{way}: peak {} MiB, left {} MiB", peak >> 20, left >> 20);
     assert!(
         peak <= most,
         "{way}: {peak} bytes at most, {most} are allowed"

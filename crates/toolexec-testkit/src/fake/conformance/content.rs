@@ -116,13 +116,13 @@ pub(super) fn prompt(request: &Request<'_>) -> Answer {
             message(json!({"type": "image", "data": PNG, "mimeType": "image/png"})),
             text("Please analyze the image above."),
         ],
-        "test_input_required_result_prompt" => match request.response("user_context") {
-            Some(answer) => vec![text(&format!("Context: {}", answer["content"]["context"]))],
-            None => {
+        "test_input_required_result_prompt" => {
+            let Some(answer) = request.response("user_context") else {
                 let question = questions::form("What context should the prompt use?", "context");
                 return Ok(questions::required(&[("user_context", question)], None));
-            }
-        },
+            };
+            vec![text(&format!("Context: {}", answer["content"]["context"]))]
+        }
         other => return Err(error(-32602, &format!("there is no prompt {other}"))),
     };
     Ok(json!({"messages": messages}))

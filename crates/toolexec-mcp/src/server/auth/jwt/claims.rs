@@ -112,6 +112,10 @@ mod tests {
     use super::super::KeySource;
     use super::*;
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "reads better where it is called"
+    )]
     fn read(change: Value) -> Result<(String, Vec<String>), Refusal> {
         let mut issuer = Issuer::new(
             "corp",

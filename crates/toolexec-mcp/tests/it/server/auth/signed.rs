@@ -206,7 +206,7 @@ async fn new_keys_of_the_issuer_are_fetched_but_not_for_every_stranger() {
     let (old, new) = (Signer::ec("old"), Signer::ec("new"));
     let published = Published::new(&[&old]).await;
     let eager = signed(&published, |issuer, _| {
-        issuer.keys_min_interval = Duration::ZERO
+        issuer.keys_min_interval = Duration::ZERO;
     });
     let served = Served::new(eager).await;
     let ok = Ok(json!(["corp:ann", ["dev"]]));
@@ -226,7 +226,7 @@ async fn new_keys_of_the_issuer_are_fetched_but_not_for_every_stranger() {
     published.publish([old.jwk()]);
     let before = published.fetched();
     let careful = signed(&published, |issuer, _| {
-        issuer.keys_min_interval = Duration::from_hours(1)
+        issuer.keys_min_interval = Duration::from_hours(1);
     });
     let served = Served::new(careful).await;
     for _ in 0..5 {
@@ -242,7 +242,7 @@ async fn without_the_keys_of_the_issuer_nobody_is_let_in() {
     let published = Published::new(&[&signer]).await;
     published.fail();
     let served = Served::new(signed(&published, |issuer, _| {
-        issuer.keys_min_interval = Duration::ZERO
+        issuer.keys_min_interval = Duration::ZERO;
     }))
     .await;
     let text = "the keys of the issuer cannot be fetched; try again later".to_owned();
@@ -281,6 +281,9 @@ async fn clients_find_the_issuer() {
     }
 }
 
+/// Breaks options that are good.
+type Spoil<'a> = &'a dyn Fn(&mut Issuer, &mut AuthOptions);
+
 #[tokio::test]
 async fn issuers_that_check_nothing_are_refused() {
     let published = Published::new(&[]).await;
@@ -295,7 +298,7 @@ async fn issuers_that_check_nothing_are_refused() {
             .unwrap_err()
             .to_string()
     };
-    let cases: [(&dyn Fn(&mut Issuer, &mut AuthOptions), &str); 7] = [
+    let cases: [(Spoil<'_>, &str); 7] = [
         (
             &|issuer, _| issuer.audiences.clear(),
             "the issuer \"corp\" has no audience",

@@ -169,6 +169,13 @@
       dueFrom = 0;
       return false;
     }
+    // A timer that sets the next one would let those that fired pile up.
+    if (dueFrom >= 1024 && dueFrom * 2 >= due.length) {
+      const waiting = [];
+      while (dueFrom < due.length) waiting[waiting.length] = due[dueFrom++];
+      due = waiting;
+      dueFrom = 0;
+    }
     fire(due[dueFrom++]);
     return true;
   }

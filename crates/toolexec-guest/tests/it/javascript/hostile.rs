@@ -64,6 +64,22 @@ fn endless_programs_run_out_of_time() {
 }
 
 #[test]
+fn timers_that_fired_are_forgotten() {
+    let mut program = small(
+        "let n = 0;
+         await new Promise((done) => {
+           const again = () => (++n < 300_000 ? setTimeout(again, 0) : done());
+           again();
+         });
+         return n",
+    );
+    program.limits.run_ms = Some(60_000);
+    program.limits.memory_bytes = Some(4 << 20);
+    let ran = Guest::new().run(program, tools);
+    assert_eq!(ran.result.unwrap(), json!(300_000));
+}
+
+#[test]
 fn programs_that_need_too_much_memory_end() {
     for source in [
         "const all = []; for (;;) all.push(new Array(1000).fill(1))",
@@ -108,7 +124,7 @@ fn deep_recursion_ends_the_program_or_is_caught() {
         failure_kind(&format!("{}1{}", "(".repeat(50_000), ")".repeat(50_000))),
         FailureKind::Syntax
     );
-    assert_eq!(failure_kind(&"[".repeat(100_000)), FailureKind::Syntax);
+    assert_eq!(failure_kind(&"[".repeat(300_000)), FailureKind::Syntax);
     let nested = "JSON.parse('['.repeat(1e5) + ']'.repeat(1e5))";
     assert!(matches!(
         failure_kind(nested),

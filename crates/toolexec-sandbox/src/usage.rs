@@ -1,5 +1,7 @@
 //! What a child process uses, and the caps the kernel puts on it.
 
+#[cfg(target_os = "linux")]
+use std::io::Read;
 use std::time::Duration;
 
 use toolexec_core::sandbox::{GuestMeasure, Limits};
@@ -7,7 +9,7 @@ use toolexec_core::sandbox::{GuestMeasure, Limits};
 /// What a process uses now.
 #[cfg(target_os = "linux")]
 pub(crate) fn measure(pid: u32) -> GuestMeasure {
-    read(pid).unwrap_or_default()
+    look(pid).map(|seen| seen.measure).unwrap_or_default()
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -15,13 +17,14 @@ pub(crate) fn measure(_pid: u32) -> GuestMeasure {
     GuestMeasure::default()
 }
 
-/// Caps what a process may have from here on; whether the kernel took it. What it has already is
-/// its engine, which is not counted.
+/// Caps what a process may have from here on. What it has already is its engine, which is not
+/// counted: the answer is what that is, and whether the kernel took the caps.
 #[cfg(target_os = "linux")]
-pub(crate) fn cap(pid: u32, limits: &Limits) -> bool {
+pub(crate) fn cap(pid: u32, limits: &Limits) -> (GuestMeasure, bool) {
     use rustix::process::{Pid, Resource, Rlimit, prlimit};
-    let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
-        return false;
+    let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let (Some(process), Some(seen)) = (process, look(pid)) else {
+        return (GuestMeasure::default(), false);
     };
     let both = |most: u64| Rlimit {
         current: Some(most),
@@ -30,43 +33,52 @@ pub(crate) fn cap(pid: u32, limits: &Limits) -> bool {
     let set = |resource, most| prlimit(Some(process), resource, both(most)).is_ok();
     let mut all = set(Resource::Core, 0);
     if let Some(memory) = limits.memory {
-        let size = address_space(pid);
-        all &= size.is_some_and(|size| set(Resource::As, size.saturating_add(memory)));
+        all &= set(Resource::As, seen.address_space.saturating_add(memory));
     }
     if let Some(time) = limits.cpu_time {
         // Whole seconds, above what the host itself allows: the host's error is the better one.
-        let used = measure(pid).cpu_time.unwrap_or_default();
+        let used = seen.measure.cpu_time.unwrap_or_default();
         all &= set(Resource::Cpu, (used + time).as_secs() + 2);
     }
-    all
+    (seen.measure, all)
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn cap(_pid: u32, _limits: &Limits) -> bool {
-    false
+pub(crate) fn cap(_pid: u32, _limits: &Limits) -> (GuestMeasure, bool) {
+    (GuestMeasure::default(), false)
+}
+
+/// What the kernel says of a process.
+#[cfg(target_os = "linux")]
+struct Seen {
+    measure: GuestMeasure,
+    /// In bytes.
+    address_space: u64,
 }
 
 #[cfg(target_os = "linux")]
-fn read(pid: u32) -> Option<GuestMeasure> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+fn look(pid: u32) -> Option<Seen> {
+    // One read: this is done for every program, and the kernel makes the text anew each time.
+    let mut text = [0; 1024];
+    let mut file = std::fs::File::open(format!("/proc/{pid}/stat")).ok()?;
+    let length = file.read(&mut text).ok()?;
+    let stat = std::str::from_utf8(&text[..length]).ok()?;
     // The name, in parentheses, may hold anything.
     let (_, rest) = stat.rsplit_once(") ")?;
-    let fields: Vec<&str> = rest.split(' ').collect();
-    let number = |place: usize| fields.get(place)?.parse::<u64>().ok();
+    let mut fields = rest.split(' ');
     // As `man proc_pid_stat` counts, less the two that are gone: 14 and 15 are CPU time in
-    // hundredths of a second, 24 is the resident memory in pages.
-    let hundredths = number(11)? + number(12)?;
-    Some(GuestMeasure {
-        cpu_time: Some(Duration::from_millis(hundredths * 10)),
-        memory: Some(number(21)? * rustix::param::page_size() as u64),
+    // hundredths of a second, 23 is the address space in bytes, 24 the resident memory in pages.
+    let mut skip = |fields_between: usize| fields.nth(fields_between)?.parse::<u64>().ok();
+    let hundredths = skip(11)? + skip(0)?;
+    let address_space = skip(7)?;
+    let resident = skip(0)? * rustix::param::page_size() as u64;
+    Some(Seen {
+        measure: GuestMeasure {
+            cpu_time: Some(Duration::from_millis(hundredths * 10)),
+            memory: Some(resident),
+        },
+        address_space,
     })
-}
-
-#[cfg(target_os = "linux")]
-fn address_space(pid: u32) -> Option<u64> {
-    let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    let pages: u64 = statm.split(' ').next()?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -78,7 +90,13 @@ mod tests {
         let own = measure(std::process::id());
         assert!(own.memory > Some(100_000));
         assert!(own.cpu_time.is_some());
-        assert!(address_space(std::process::id()) > own.memory);
+        let seen = look(std::process::id()).unwrap();
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: u64 = statm.split(' ').next().unwrap().parse().unwrap();
+        let apart = seen
+            .address_space
+            .abs_diff(pages * rustix::param::page_size() as u64);
+        assert!(apart < 64 << 20, "{apart}");
         assert_eq!(measure(u32::MAX), GuestMeasure::default());
     }
 }

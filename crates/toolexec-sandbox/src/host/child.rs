@@ -47,12 +47,11 @@ pub(super) fn enforcement() -> Enforcement {
 impl ChildGuest {
     pub(super) fn new(piped: Piped, kind: Language, pool: Pool<Launcher>, limits: &Limits) -> Self {
         // The process may be gone already; then there is nothing to cap.
-        let _ = usage::cap(piped.pid(), limits);
-        let base = usage::measure(piped.pid()).memory.unwrap_or_default();
+        let (base, _) = usage::cap(piped.pid(), limits);
         Self {
             piped,
             watched: limits.memory.is_some() || limits.cpu_time.is_some(),
-            base,
+            base: base.memory.unwrap_or_default(),
             peak: GuestMeasure::default(),
             kind,
             pool,

@@ -45,7 +45,8 @@ impl ProcessGuest {
         pool: &Pool<Launcher>,
     ) -> Result<Self> {
         let refused = || unavailable("the kernel does not take the limits of the guest");
-        if !usage::cap(inmate.pid, &limits) {
+        let (base, is_capped) = usage::cap(inmate.pid, &limits);
+        if !is_capped {
             return Err(refused());
         }
         if let Some(group) = &inmate.group {
@@ -56,7 +57,7 @@ impl ProcessGuest {
                 .map_err(|error| refused().with_source(error))?;
         }
         Ok(Self {
-            base: usage::measure(inmate.pid),
+            base,
             inmate,
             kind,
             enforcement,

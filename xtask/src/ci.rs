@@ -36,6 +36,10 @@ const PARTS: &[Part] = &[
         },
     },
     Part {
+        name: "features",
+        check: features,
+    },
+    Part {
         name: "test",
         check: || test::run(&test::Options::default()),
     },
@@ -88,6 +92,23 @@ fn summary(name: &str, time: Duration, failed: bool) -> String {
 
 fn step(args: &[&str]) -> Result<()> {
     run_loudly(cargo().args(args))
+}
+
+/// Each sandbox is built without the others, and none.
+fn features() -> Result<()> {
+    for sandbox in ["", "host", "process", "wasm"] {
+        let check = ["clippy", "-q", "-p", "toolexec-sandbox", "--all-targets"];
+        let only = [
+            "--no-default-features",
+            "--features",
+            sandbox,
+            "--",
+            "-D",
+            "warnings",
+        ];
+        step(&[&check[..], &only[..]].concat())?;
+    }
+    Ok(())
 }
 
 fn docs() -> Result<()> {

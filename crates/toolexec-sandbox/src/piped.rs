@@ -47,6 +47,7 @@ pub(crate) fn warm(kind: Language) -> [&'static str; 2] {
 pub(crate) struct Piped {
     // Dropped first: the group is killed before its pipes are closed.
     child: Option<Child>,
+    #[cfg(feature = "host")]
     pid: u32,
     input: ChildStdin,
     output: ChildStdout,
@@ -78,6 +79,7 @@ impl Piped {
             return Err(silent(&mut child).await);
         }
         Ok(Self {
+            #[cfg(feature = "host")]
             pid: child.pid(),
             child: Some(child),
             input,
@@ -122,6 +124,7 @@ impl Piped {
     }
 
     /// Its process id. Stays after it ended.
+    #[cfg(feature = "host")]
     pub(crate) fn pid(&self) -> u32 {
         self.pid
     }

@@ -47,7 +47,8 @@ impl HostSandbox {
     /// Waits until as many guests are started ahead as shall be.
     ///
     /// # Errors
-    /// [`ErrorKind::SandboxUnavailable`] when the guest cannot be started.
+    /// [`ErrorKind::SandboxUnavailable`](toolexec_core::ErrorKind::SandboxUnavailable) when the
+    /// guest cannot be started.
     ///
     /// # Cancel safety
     /// Safe: what was started stays.

@@ -9,6 +9,8 @@ use axum::routing::get;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use toolexec::config::{LoginAuth, ServerAuth};
 use toolexec::mcp::auth::{Login, LoginRequest, TokenStore};
 use toolexec::{Error, ErrorKind, FileTokens};
@@ -21,6 +23,9 @@ use crate::session::Session;
 
 /// How long a person may take, unless `--timeout` says.
 const PATIENCE: Duration = Duration::from_mins(5);
+
+/// How long a browser may take to read its page.
+const PAGE: Duration = Duration::from_secs(2);
 
 const DONE: &str = "toolexec is logged in. You may close this page.";
 const REFUSED: &str = "The login was refused; the terminal says why. You may close this page.";
@@ -37,6 +42,8 @@ struct Target {
 struct Callback {
     address: String,
     queries: mpsc::Receiver<String>,
+    stop: CancellationToken,
+    served: JoinHandle<std::io::Result<()>>,
 }
 
 /// Logs in with a browser.
@@ -182,8 +189,16 @@ impl Callback {
             }
         };
         let pages = Router::new().route("/callback", get(page));
-        tokio::spawn(async move { axum::serve(listener, pages).await });
-        Ok(Self { address, queries })
+        let stop = CancellationToken::new();
+        let served = axum::serve(listener, pages)
+            .with_graceful_shutdown(stop.clone().cancelled_owned())
+            .into_future();
+        Ok(Self {
+            address,
+            queries,
+            stop,
+            served: tokio::spawn(served),
+        })
     }
 
     /// Waits for the browser and ends the login.
@@ -193,6 +208,9 @@ impl Callback {
             let message = format!("nobody logged in within {} s", patience.as_secs());
             return Err(Error::new(ErrorKind::Timeout, message));
         };
+        // The browser gets its page before this program ends.
+        self.stop.cancel();
+        let _ = tokio::time::timeout(PAGE, &mut self.served).await;
         if let Some(reason) = refusal(&query) {
             let message = format!("the login was refused: {reason}");
             return Err(Error::new(ErrorKind::Denied, message));

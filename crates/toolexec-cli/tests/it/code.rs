@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::program::Place;
 
 /// The program runs code without isolation.
-const DEV: [&str; 3] = ["--profile", "dev", "--allow-unsafe"];
+pub(crate) const DEV: [&str; 3] = ["--profile", "dev", "--allow-unsafe"];
 
 /// The exit code, the document on stdout, and stderr.
 fn outcome(args: &[&str], input: &str) -> (Option<i32>, Value, String) {
@@ -13,7 +13,8 @@ fn outcome(args: &[&str], input: &str) -> (Option<i32>, Value, String) {
     (code, serde_json::from_str(&out).unwrap_or(Value::Null), err)
 }
 
-fn run(args: &[&str], input: &str) -> (Option<i32>, String, String) {
+/// The exit code, stdout and stderr of a command that reads `input`.
+pub(crate) fn run(args: &[&str], input: &str) -> (Option<i32>, String, String) {
     use std::io::Write;
 
     let place = Place::new();

@@ -8,32 +8,12 @@ use std::time::Duration;
 
 use toolexec_testkit::{Missing, require};
 
+use crate::code::{DEV, run};
 use crate::program::Place;
-
-/// The program runs code without isolation.
-const DEV: [&str; 3] = ["--profile", "dev", "--allow-unsafe"];
 
 /// The exit code, stdout and stderr of a repl that reads `input`.
 fn piped(args: &[&str], input: &str) -> (Option<i32>, String, String) {
-    let place = Place::new();
-    let mut child = place
-        .command(&[&["repl"], args, &DEV].concat())
-        .env("TOOLEXEC_GUEST", toolexec_testkit::build::guest())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(input.as_bytes()).unwrap();
-    drop(stdin);
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    run(&[&["repl"], args].concat(), input)
 }
 
 #[test]

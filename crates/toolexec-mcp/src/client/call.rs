@@ -242,8 +242,22 @@ pub(crate) async fn failed(connection: &Connection, error: ServiceError) -> Erro
     }
 }
 
+/// Sends a request and waits for its answer; dropping the future tells the server to stop.
+pub(crate) async fn ask(
+    connection: &Connection,
+    request: ClientRequest,
+    options: PeerRequestOptions,
+) -> Result<ServerResult, ServiceError> {
+    let peer = &connection.peer;
+    let handle = peer.send_request_with_option(request, options).await?;
+    let mut guard = CancelOnDrop::new(peer.clone(), &handle);
+    let answer = handle.await_response().await;
+    guard.disarm();
+    answer
+}
+
 /// Tells the server to stop when a request is given up.
-pub(crate) struct CancelOnDrop {
+struct CancelOnDrop {
     armed: Option<(Peer<RoleClient>, RequestId)>,
 }
 

@@ -12,7 +12,7 @@ use toolexec_core::index::Registration;
 use toolexec_core::{Backend, Error, ErrorKind, Listing, Result, ToolId};
 
 use super::McpServer;
-use super::call::{CancelOnDrop, failed};
+use super::call::{ask, failed};
 use super::connection::Connection;
 use crate::client::config::{Limits, ServerConfig};
 use crate::client::convert;
@@ -76,17 +76,7 @@ async fn page(
     };
     let options = PeerRequestOptions::with_timeout(timeout);
     let request = ClientRequest::ListToolsRequest(request);
-    let answer = async {
-        let handle = connection
-            .peer
-            .send_request_with_option(request, options)
-            .await?;
-        let mut guard = CancelOnDrop::new(connection.peer.clone(), &handle);
-        let answer = handle.await_response().await;
-        guard.disarm();
-        answer
-    };
-    match answer.await {
+    match ask(connection, request, options).await {
         Ok(result) => page_json(result).map_err(|error| error.on_backend(&connection.server)),
         Err(error) => Err(failed(connection, error).await),
     }

@@ -7,7 +7,7 @@ use tokio::sync::broadcast;
 use toolexec_core::{CallContext, Error, ErrorKind};
 
 use super::McpServer;
-use super::call::{CancelOnDrop, MAX_ROUNDS, answer_questions};
+use super::call::{MAX_ROUNDS, answer_questions, ask};
 use super::connect::listen;
 use super::connection::Connection;
 use super::hub::Note;
@@ -103,18 +103,8 @@ async fn relay_once(
         .map_err(|error| ErrorData::invalid_params(format!("{method}: {error}"), None))?;
     let mut options = PeerRequestOptions::no_options();
     options.meta = convert::call_meta(cx, connection.is_stateless());
-    let answer = async {
-        let handle = connection
-            .peer
-            .send_request_with_option(request, options)
-            .await?;
-        let mut guard = CancelOnDrop::new(connection.peer.clone(), &handle);
-        let answer = handle.await_response().await;
-        guard.disarm();
-        answer
-    };
     let answer = tokio::select! {
-        answer = answer => answer,
+        answer = ask(connection, request, options) => answer,
         () = cx.cancelled() => {
             return Err(ErrorData::internal_error("the request was cancelled", None));
         }

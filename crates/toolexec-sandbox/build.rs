@@ -2,13 +2,22 @@
 
 use std::path::Path;
 
+/// The guests, and what to build in where their file is.
+const GUESTS: [(&str, &str); 3] = [
+    ("javascript.wasm", "guest_javascript"),
+    ("python.wasm", "guest_python"),
+    ("linux-x86_64", "guest_linux"),
+];
+
 fn main() {
-    for guest in ["javascript", "python"] {
-        let file = format!("guest/{guest}.wasm.zst");
+    let machine = std::env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
+    for (guest, cfg) in GUESTS {
+        let file = format!("guest/{guest}.zst");
         println!("cargo::rerun-if-changed={file}");
-        println!("cargo::rustc-check-cfg=cfg(guest_{guest})");
-        if Path::new(&file).is_file() {
-            println!("cargo::rustc-cfg=guest_{guest}");
+        println!("cargo::rustc-check-cfg=cfg({cfg})");
+        let runs_here = cfg != "guest_linux" || machine == "x86_64";
+        if runs_here && Path::new(&file).is_file() {
+            println!("cargo::rustc-cfg={cfg}");
         }
     }
 }

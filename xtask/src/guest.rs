@@ -1,4 +1,5 @@
-//! The guest as wasm modules: built from source, initialised, packed and checked in.
+//! The guest as wasm modules and as a static program for Linux: built from source, initialised,
+//! packed and checked in.
 //!
 //! The initialisation needs wasmtime, which nothing else here does: it is behind a feature, and
 //! this task runs itself again with it.
@@ -12,9 +13,14 @@ use serde_json::{Value, json};
 
 use crate::shell::{cargo, command, is_installed, quiet, run as run_loudly, say, workspace};
 
-/// The guests, each a feature of `toolexec-guest`.
-const GUESTS: [&str; 2] = ["javascript", "python"];
+/// The guests: those for wasm are each a feature of `toolexec-guest`, the one for Linux is the
+/// whole program.
+const GUESTS: [&str; 3] = ["javascript", "python", LINUX];
 const TARGET: &str = "wasm32-wasip1";
+/// The guest for containers and virtual machines.
+const LINUX: &str = "linux-x86_64";
+/// With the C library of the distribution, linked in.
+const LINUX_TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Of the guest's stack inside its memory. A stack overflow ends below the data.
 const STACK: &str = "1048576";
 /// What the compilers of C need.
@@ -58,7 +64,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for guest in guests {
         let built = build(guest)?;
         let packed = pack(guest, &built)?;
-        let kept = directory().join(format!("{guest}.wasm.zst"));
+        let kept = directory().join(file_name(guest));
         if options.check {
             compare(guest, &packed, &kept, &manifest)?;
         } else {
@@ -73,6 +79,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         manifest["sources"] = sources()?.into();
         manifest["rustc"] = first_line(command("rustc").arg("--version"))?.into();
         manifest["clang"] = first_line(command("clang").arg("--version"))?.into();
+        manifest["cc"] = c_compiler()?.into();
         fs::write(
             manifest_path(),
             serde_json::to_string_pretty(&manifest)? + "\n",
@@ -84,7 +91,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// Fails when the sources changed after the modules were built.
 fn stale() -> Result<()> {
     if read_manifest()["sources"] != sources()? {
-        bail!("the wasm guests are older than their sources: run `cargo xtask guest`");
+        bail!("the guests are older than their sources: run `cargo xtask guest`");
     }
     Ok(())
 }
@@ -109,21 +116,53 @@ fn prepare() -> Result<()> {
     Ok(())
 }
 
-/// Compiles one guest and returns the module.
+/// Compiles one guest and returns the module, or the program.
 fn build(guest: &str) -> Result<PathBuf> {
-    let home = std::env::var("CARGO_HOME")
-        .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))
-        .context("neither CARGO_HOME nor HOME is set")?;
-    let root = workspace().display().to_string();
     // A directory for each guest: they differ in features, and would be linked again each time.
     let target = target_directory().join(format!("guest-{guest}"));
-    let built = target.display();
+    let mut rust_flags = remapped(&target)?;
+    let mut rustc = cargo();
+    rustc
+        .args(["rustc", "-p", "toolexec-guest", "--locked"])
+        .args(["--profile", "guest", "--target-dir"])
+        .arg(&target);
+    let built = if guest == LINUX {
+        rust_flags.extend(["-Ctarget-feature=+crt-static", "-Cstrip=symbols"].map(String::from));
+        rustc
+            .args(["--bin", "toolexec-guest", "--target", LINUX_TARGET])
+            .env("CFLAGS_x86_64_unknown_linux_gnu", c_prefixes(&target)?);
+        target.join(LINUX_TARGET).join("guest/toolexec-guest")
+    } else {
+        rust_flags.push(format!("-Clink-arg=-zstack-size={STACK}"));
+        let root = workspace().display().to_string();
+        let c_flags = format!(
+            "-isystem /usr/include/wasm32-wasi \
+             -include {root}/crates/toolexec-guest/wasm/quickjs.h {}",
+            c_prefixes(&target)?
+        );
+        rustc
+            .args(["--lib", "--crate-type", "cdylib", "--target", TARGET])
+            .args(["--no-default-features", "--features", guest])
+            .env("RQUICKJS_SYS_NO_WASI_SDK", "1")
+            .env("CC_wasm32_wasip1", "clang")
+            .env("AR_wasm32_wasip1", "llvm-ar")
+            .env("CFLAGS_wasm32_wasip1", c_flags);
+        target.join(TARGET).join("guest/toolexec_guest.wasm")
+    };
+    rustc.env("CARGO_ENCODED_RUSTFLAGS", rust_flags.join("\u{1f}"));
+    run_loudly(&mut rustc)?;
+    Ok(built)
+}
+
+/// Flags with which no path of this machine ends up in what is built; of two that fit, the later
+/// one counts.
+fn remapped(target: &Path) -> Result<Vec<String>> {
+    let home = cargo_home()?;
     let sysroot = first_line(command("rustc").args(["--print", "sysroot"]))?;
-    // No path of this machine ends up in the module; of two that fit, the later one counts.
     let mut rust_flags = vec![
         format!("--remap-path-prefix={home}=/cargo"),
-        format!("--remap-path-prefix={root}=/toolexec"),
-        format!("--remap-path-prefix={built}=/target"),
+        format!("--remap-path-prefix={}=/toolexec", workspace().display()),
+        format!("--remap-path-prefix={}=/target", target.display()),
         format!("--remap-path-prefix={sysroot}=/rust"),
     ];
     for registry in fs::read_dir(Path::new(&home).join("registry/src"))? {
@@ -133,38 +172,28 @@ fn build(guest: &str) -> Result<PathBuf> {
             registry.display()
         ));
     }
-    rust_flags.push(format!("-Clink-arg=-zstack-size={STACK}"));
-    let c_flags = format!(
-        "-isystem /usr/include/wasm32-wasi -include {root}/crates/toolexec-guest/wasm/quickjs.h \
-         -ffile-prefix-map={home}=/cargo -ffile-prefix-map={root}=/toolexec \
-         -ffile-prefix-map={built}=/target"
-    );
-    let mut rustc = cargo();
-    rustc
-        .args([
-            "rustc",
-            "-p",
-            "toolexec-guest",
-            "--lib",
-            "--crate-type",
-            "cdylib",
-        ])
-        .args(["--locked", "--profile", "guest", "--target", TARGET])
-        .arg("--target-dir")
-        .arg(&target)
-        .args(["--no-default-features", "--features", guest])
-        .env("RQUICKJS_SYS_NO_WASI_SDK", "1")
-        .env("CC_wasm32_wasip1", "clang")
-        .env("AR_wasm32_wasip1", "llvm-ar")
-        .env("CFLAGS_wasm32_wasip1", c_flags)
-        .env("CARGO_ENCODED_RUSTFLAGS", rust_flags.join("\u{1f}"));
-    run_loudly(&mut rustc)?;
-    Ok(target.join(TARGET).join("guest/toolexec_guest.wasm"))
+    Ok(rust_flags)
+}
+
+/// The same for what is written in C.
+fn c_prefixes(target: &Path) -> Result<String> {
+    Ok(format!(
+        "-ffile-prefix-map={}=/cargo -ffile-prefix-map={}=/toolexec -ffile-prefix-map={}=/target",
+        cargo_home()?,
+        workspace().display(),
+        target.display()
+    ))
+}
+
+fn cargo_home() -> Result<String> {
+    std::env::var("CARGO_HOME")
+        .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")))
+        .context("neither CARGO_HOME nor HOME is set")
 }
 
 /// Initialises and packs a module, in another run of this program that can.
 fn pack(guest: &str, module: &Path) -> Result<PathBuf> {
-    let packed = target_directory().join(format!("{guest}.wasm.zst"));
+    let packed = target_directory().join(file_name(guest));
     let mut again = cargo();
     again
         .args([
@@ -187,30 +216,54 @@ fn compare(guest: &str, packed: &Path, kept: &Path, manifest: &Value) -> Result<
         say(format!("{guest}: is what its sources make"));
         return Ok(());
     }
-    let clang = first_line(command("clang").arg("--version"))?;
-    if manifest["clang"] != clang {
+    let (name, compiler) = if guest == LINUX {
+        ("cc", c_compiler()?)
+    } else {
+        ("clang", first_line(command("clang").arg("--version"))?)
+    };
+    if manifest[name] != compiler {
         // Another compiler makes other code; that it builds and starts is what can be checked.
         say(format!(
-            "{guest}: not compared: it was built with another clang than {clang}"
+            "{guest}: not compared: it was built with another compiler than {compiler}"
         ));
         return Ok(());
     }
     bail!(
-        "{guest}.wasm.zst is not what its sources make ({} is): run `cargo xtask guest`",
+        "{} is not what its sources make ({} is): run `cargo xtask guest`",
+        file_name(guest),
         packed.display()
     );
 }
 
-/// A hash of everything that ends up in the modules, but for the dependencies' own sources.
+/// The compiler of C and the C library, which is linked in.
+fn c_compiler() -> Result<String> {
+    let compiler = first_line(command("cc").arg("--version"))?;
+    let library = first_line(command("ldd").arg("--version"))?;
+    Ok(format!("{compiler}, {library}"))
+}
+
+fn file_name(guest: &str) -> String {
+    if guest == LINUX {
+        format!("{guest}.zst")
+    } else {
+        format!("{guest}.wasm.zst")
+    }
+}
+
+/// A hash of everything that ends up in the guests, but for the dependencies' own sources.
 fn sources() -> Result<String> {
     let root = workspace();
     let mut files = vec![
         root.join("crates/toolexec-guest/Cargo.toml"),
+        root.join("crates/toolexec-jail/Cargo.toml"),
         root.join("crates/toolexec-wire/Cargo.toml"),
         root.join("crates/toolexec-guest/wasm/quickjs.h"),
     ];
-    for directory in ["crates/toolexec-guest/src", "crates/toolexec-wire/src"] {
-        collect(&root.join(directory), &mut files)?;
+    for name in ["guest", "jail", "wire"] {
+        collect(
+            &root.join(format!("crates/toolexec-{name}/src")),
+            &mut files,
+        )?;
     }
     files.sort();
     let mut hash = Hash::default();

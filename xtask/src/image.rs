@@ -1,4 +1,4 @@
-//! An image of a guest: a module whose memory is as `init` left it, packed.
+//! An image of a guest: a module whose memory is as `init` left it, or a program, packed.
 
 use std::fs;
 use std::future::Future;
@@ -13,9 +13,15 @@ use wasmtime_wizer::{InstanceState, SnapshotVal, Wizer};
 /// As small as it gets: it is packed once, and unpacked once for each cache.
 const LEVEL: i32 = 19;
 
-/// Writes the image of the guest in `module` to `packed`.
+/// How a WebAssembly module begins.
+const WASM: &[u8] = b"\0asm";
+
+/// Writes the image of the guest in `module` to `packed`. One that is a program is only packed.
 pub(crate) fn run(module: &Path, packed: &Path) -> Result<()> {
-    let image = initialise(&fs::read(module)?).map_err(anyhow::Error::msg)?;
+    let mut image = fs::read(module)?;
+    if image.starts_with(WASM) {
+        image = initialise(&image).map_err(anyhow::Error::msg)?;
+    }
     fs::write(packed, zstd::encode_all(image.as_slice(), LEVEL)?)?;
     Ok(())
 }

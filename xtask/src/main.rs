@@ -2,6 +2,7 @@
 
 mod bench_http;
 mod ci;
+mod daemons;
 mod generate;
 mod guest;
 #[cfg(feature = "guest")]
@@ -28,7 +29,9 @@ struct Cli {
 enum Task {
     /// Install the real programs that tests talk to (idempotent).
     Peers(peers::Options),
-    /// Install the peers, then run every test and doc test.
+    /// Install and start Docker, containerd, runc and gVisor for the tests (idempotent, as root).
+    Daemons(daemons::Options),
+    /// Install what the tests talk to, then run every test and doc test.
     Test(test::Options),
     /// Check the licences and sources of all dependencies against deny.toml.
     Licences,
@@ -40,7 +43,7 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Build the guest for wasm and keep it beside the sandbox that runs it.
+    /// Build the guests for wasm and for Linux and keep them beside the sandboxes that run them.
     Guest(guest::Options),
     /// Initialise and pack a guest; `guest` runs this.
     #[cfg(feature = "guest")]
@@ -62,6 +65,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Peers(options) => peers::run(&options),
+        Task::Daemons(options) => daemons::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Licences => licences::run(),
         Task::Ci => ci::run(),

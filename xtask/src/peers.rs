@@ -13,7 +13,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use table::{Installer, KITS, Kit, STAMP};
 
-use crate::shell::{command, is_installed, quiet, run as run_loudly, say};
+use crate::shell::{apt_install, command, is_installed, is_root, quiet, say};
 
 /// Installations that run at the same time.
 const AT_ONCE: usize = 3;
@@ -165,21 +165,7 @@ fn provide_installers(kits: &[&Kit], install_system: bool) -> Result<()> {
             "missing: {line}. Type:\n  sudo apt-get install {line}\nor the same with your system's package manager, or run `cargo xtask peers --install-system` as root"
         );
     }
-    if !Path::new("/etc/debian_version").exists() {
-        bail!("missing: {line}; only Debian's apt-get is known here, install them by hand");
-    }
-    say(format!("peers: apt-get install {line}"));
-    run_loudly(command("apt-get").args(["update", "-qq"]))?;
-    let mut install = command("apt-get");
-    install
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .args(["install", "-y", "-qq", "--no-install-recommends"])
-        .args(packages);
-    run_loudly(&mut install)
-}
-
-fn is_root() -> bool {
-    quiet(command("id").arg("-u")).is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+    apt_install("peers", &packages)
 }
 
 fn pop<T>(queue: &Mutex<Vec<T>>) -> Option<T> {

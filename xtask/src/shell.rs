@@ -61,6 +61,29 @@ pub(crate) fn quiet(command: &mut Command) -> Result<Output> {
     Ok(output)
 }
 
+/// Whether this is root.
+pub(crate) fn is_root() -> bool {
+    quiet(command("id").arg("-u")).is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+/// Installs packages of Debian, and says so.
+pub(crate) fn apt_install(task: &str, packages: &[&str]) -> Result<()> {
+    let line = packages.join(" ");
+    if !Path::new("/etc/debian_version").exists() {
+        bail!("missing: {line}; only Debian's apt-get is known here, install them by hand");
+    }
+    say(format!("{task}: apt-get install {line}"));
+    quiet(command("apt-get").args(["update", "-qq"]))?;
+    let mut install = command("apt-get");
+    install
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        // No service starts by itself.
+        .env("RUNLEVEL", "1")
+        .args(["install", "-y", "-qq", "--no-install-recommends"])
+        .args(packages);
+    quiet(&mut install).map(drop)
+}
+
 /// Prints one line about what is being done.
 #[expect(clippy::print_stderr, reason = "talk of a task")]
 pub(crate) fn say(text: impl AsRef<str>) {

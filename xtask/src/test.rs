@@ -8,8 +8,8 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 
-use crate::peers;
-use crate::shell::{cargo, is_installed, quiet, run as run_loudly, say, workspace};
+use crate::shell::{cargo, is_installed, is_root, quiet, run as run_loudly, say, workspace};
+use crate::{daemons, peers};
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, Default, clap::Args)]
@@ -38,6 +38,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     {
         // The tests that need them say so one by one, and fail where TOOLEXEC_REQUIRE says.
         say(format!("peers: {error:#}"));
+    }
+    // As root of a machine that is there for it; elsewhere the tests say what they skip.
+    let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    let daemons = (in_ci && is_root()).then(daemons::start).transpose();
+    if let Err(error) = &daemons {
+        say(format!("daemons: {error:#}"));
     }
     build_programs()?;
     let skipped = workspace().join("target").join("skipped.txt");

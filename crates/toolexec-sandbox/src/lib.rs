@@ -10,17 +10,36 @@
 //! | `process` | [`process`]: the guest as a child process that the kernel locks in (Linux) | the kernel's |
 //! | `host` | [`host`]: the guest as a child process | none; for `dev` only |
 
+#[cfg(all(
+    target_os = "linux",
+    any(
+        feature = "containerd",
+        feature = "docker",
+        feature = "gvisor",
+        feature = "qemu",
+        feature = "runc"
+    )
+))]
+mod container;
 pub mod doctor;
 #[cfg(feature = "host")]
 pub mod host;
-#[cfg(any(feature = "host", feature = "process"))]
+#[cfg(all(any(feature = "linux-guest", feature = "process"), target_os = "linux"))]
+mod label;
+#[cfg(all(feature = "linux-guest", target_os = "linux"))]
+pub mod linux_guest;
+#[cfg(any(feature = "linux-guest", feature = "wasm"))]
+mod packed;
+#[cfg(any(feature = "host", feature = "linux-guest", feature = "process"))]
 mod piped;
-#[cfg(any(feature = "host", feature = "process"))]
+#[cfg(any(feature = "host", feature = "linux-guest", feature = "process"))]
 mod pool;
+#[cfg(any(feature = "linux-guest", feature = "wasm"))]
+mod private;
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub mod process;
 mod registry;
-#[cfg(any(feature = "host", feature = "process"))]
+#[cfg(any(feature = "host", feature = "linux-guest", feature = "process"))]
 mod usage;
 #[cfg(feature = "wasm")]
 pub mod wasm;

@@ -2,6 +2,8 @@
 
 pub mod build;
 pub mod contract;
+#[cfg(unix)]
+pub mod daemons;
 pub mod fake;
 pub mod peers;
 pub mod require;

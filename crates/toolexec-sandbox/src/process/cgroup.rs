@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::label::Label;
+use crate::label::Label;
 
 /// How long dropping the last group waits for the kernel to let go of those that ended.
 const PATIENCE: Duration = Duration::from_millis(500);

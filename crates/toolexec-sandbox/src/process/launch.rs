@@ -10,8 +10,8 @@ use toolexec_jail::{PID_BYTES, Spec};
 use toolexec_process::Command;
 
 use super::cgroup::{Cgroups, Group, Tree};
-use super::label::Label;
 use super::spec;
+use crate::label::Label;
 use crate::piped::{Piped, warm};
 use crate::pool::Launch;
 use crate::unavailable;

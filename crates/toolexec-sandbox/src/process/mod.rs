@@ -13,7 +13,6 @@
 
 mod cgroup;
 mod guest;
-mod label;
 mod launch;
 mod spec;
 

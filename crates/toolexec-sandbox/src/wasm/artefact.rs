@@ -3,21 +3,19 @@
 use std::borrow::Cow;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toolexec_core::sandbox::Language;
-use wasmtime::{InstancePre, Linker, Module, Result, bail};
+use wasmtime::{InstancePre, Linker, Module, Result};
 
 use super::engine::Machine;
 use super::imports;
 use super::instance::State;
+use crate::{packed, private};
 
 /// The largest module, unpacked.
 const MAX_MODULE: u64 = 64 << 20;
-/// How a Zstandard frame begins.
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// A guest as a module, and the languages it runs. Cheap to clone.
 #[derive(Clone)]
@@ -73,17 +71,7 @@ impl Artefact {
     }
 
     fn unpack(&self) -> Result<Cow<'_, [u8]>> {
-        if !self.bytes.starts_with(&ZSTD) {
-            return Ok(Cow::Borrowed(&self.bytes));
-        }
-        let decoder = ruzstd::decoding::StreamingDecoder::new(&*self.bytes)
-            .map_err(|error| wasmtime::Error::msg(error.to_string()))?;
-        let mut module = Vec::new();
-        decoder.take(MAX_MODULE + 1).read_to_end(&mut module)?;
-        if module.len() as u64 > MAX_MODULE {
-            bail!("the module is larger than {MAX_MODULE} bytes");
-        }
-        Ok(Cow::Owned(module))
+        Ok(packed::unpack(&self.bytes, MAX_MODULE)?)
     }
 
     /// Differs whenever the engine, its settings, the machine or the module do.
@@ -135,29 +123,11 @@ fn load(machine: &Machine, path: &Path) -> Option<Module> {
 
 /// Writes the compiled module under another name first, so that nobody finds half of it.
 fn store(module: &Module, directory: &Path, path: &Path) -> Result<()> {
-    create_private(directory)?;
+    private::create_dir(directory)?;
     let name = format!("guest-{}-{:p}.tmp", std::process::id(), module);
     let unfinished: PathBuf = directory.join(name);
     fs::write(&unfinished, module.serialize()?)?;
     fs::rename(&unfinished, path)?;
-    Ok(())
-}
-
-/// A directory that only the user may write to.
-fn create_private(directory: &Path) -> Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-        builder.mode(0o700);
-        builder.create(directory)?;
-        if fs::metadata(directory)?.permissions().mode() & 0o022 != 0 {
-            bail!("others may write to the cache directory");
-        }
-    }
-    #[cfg(not(unix))]
-    builder.create(directory)?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 /// The name of what belongs to this host: in which world of processes it is, its process id, and
 /// when it was started, so that another process with the same id is not taken for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Label {
+pub(crate) struct Label {
     world: String,
     pid: u32,
     start: u64,
@@ -15,7 +15,7 @@ const PREFIX: &str = "toolexec-";
 
 impl Label {
     /// The label of this process.
-    pub(super) fn own() -> Self {
+    pub(crate) fn own() -> Self {
         let world = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
         let world = world.to_string_lossy();
         let pid = std::process::id();
@@ -27,13 +27,13 @@ impl Label {
     }
 
     /// The name of a guest.
-    pub(super) fn of(&self, guest: u64) -> String {
+    pub(crate) fn of(&self, guest: u64) -> String {
         format!("{PREFIX}{}-{}-{}-{guest}", self.world, self.pid, self.start)
     }
 
     /// Whether this is the name of a guest whose host is gone. Of hosts in other worlds nothing
     /// can be known.
-    pub(super) fn is_orphan(&self, name: &str) -> bool {
+    pub(crate) fn is_orphan(&self, name: &str) -> bool {
         let Some(fields) = name.strip_prefix(PREFIX) else {
             return false;
         };

@@ -1,0 +1,112 @@
+//! What containers and virtual machines are started with.
+//!
+//! It cannot be changed once they run, so guests that wait for a program wait for one with the
+//! same limits: those that programs have by default.
+
+use std::sync::Arc;
+
+use toolexec_core::sandbox::{Language, Limits};
+
+/// What a container holds above a program's limit of memory: the engine with its stack, and what
+/// it goes above its own limit before it notices. Its own error, which is the better one, comes
+/// first.
+const HEADROOM: u64 = 64 << 20;
+const MIB: u64 = 1 << 20;
+
+/// What containers that wait for a program differ in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Kind {
+    /// One of [`KINDS`](crate::piped::KINDS).
+    pub(crate) language: Language,
+    /// Of which image it is made; without one, of the guest alone.
+    pub(crate) image: Option<Arc<str>>,
+    pub(crate) resources: Resources,
+}
+
+/// What the kernel holds a container to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Resources {
+    /// Bytes of memory, swap included: whole MiB.
+    pub(crate) memory: Option<u64>,
+    /// Thousandths of a processor.
+    pub(crate) cpus: Option<u64>,
+    /// Processes and threads of the program, besides those of the guest.
+    pub(crate) pids: Option<u64>,
+    /// Bytes of files.
+    pub(crate) disk: Option<u64>,
+    /// Seconds of CPU time, above what the host allows: its error is the better one.
+    pub(crate) cpu_time: Option<u64>,
+}
+
+impl Kind {
+    /// What a program in `language` needs that may use `limits`.
+    pub(crate) fn new(language: Language, image: Option<Arc<str>>, limits: &Limits) -> Self {
+        Self {
+            language: crate::piped::kind(language),
+            image,
+            resources: Resources::new(limits),
+        }
+    }
+}
+
+impl Resources {
+    /// What keeps a program within its limits.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a positive share of processors"
+    )]
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let memory = |bytes: u64| {
+            bytes
+                .saturating_add(HEADROOM)
+                .div_ceil(MIB)
+                .saturating_mul(MIB)
+        };
+        Self {
+            memory: limits.memory.map(memory),
+            cpus: limits.cpus.map(|cpus| ((cpus * 1000.0) as u64).max(1)),
+            pids: limits.pids,
+            disk: limits.disk,
+            cpu_time: limits.cpu_time.map(|time| time.as_secs() + 2),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn limits_become_what_kernels_count() {
+        let limits = Limits {
+            memory: Some(100),
+            cpus: Some(0.5),
+            pids: Some(3),
+            disk: Some(7),
+            cpu_time: Some(Duration::from_millis(1500)),
+            ..Limits::default()
+        };
+        let expected = Kind {
+            language: Language::JavaScript,
+            image: None,
+            resources: Resources {
+                memory: Some(65 << 20),
+                cpus: Some(500),
+                pids: Some(3),
+                disk: Some(7),
+                cpu_time: Some(3),
+            },
+        };
+        assert_eq!(Kind::new(Language::TypeScript, None, &limits), expected);
+        let none = Resources::new(&Limits::default());
+        assert_eq!(none, Resources::default());
+        let all = Limits {
+            memory: Some(u64::MAX),
+            ..Limits::default()
+        };
+        assert!(Resources::new(&all).memory >= Some(u64::MAX - MIB));
+    }
+}

@@ -1,0 +1,64 @@
+//! The daemons and runtimes that run containers: Docker, containerd, runc, gVisor.
+//!
+//! `cargo xtask daemons` installs and starts them, apart from those that the machine may have of
+//! its own. A test asks for one and is skipped, loudly, without it (see [`crate::require()`]).
+
+pub mod place;
+
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use crate::require::Missing;
+
+/// Where distributions put runc.
+const RUNC: [&str; 2] = ["/usr/sbin/runc", "/usr/bin/runc"];
+const REMEDY: &str = "run `cargo xtask daemons` as root";
+
+/// The socket of a Docker engine that takes calls. It knows the runtime `runsc`.
+pub fn docker() -> Result<PathBuf, Missing> {
+    socket("docker", place::DOCKER)
+}
+
+/// The socket of a containerd that takes calls.
+pub fn containerd() -> Result<PathBuf, Missing> {
+    socket("containerd", place::CONTAINERD)
+}
+
+/// runc, an OCI runtime.
+pub fn runc() -> Result<PathBuf, Missing> {
+    let found = RUNC.into_iter().map(Path::new);
+    let mut found = found.filter(|program| program.is_file());
+    let missing = || Missing::new("runc", "not installed", REMEDY);
+    found.next().map(Path::to_owned).ok_or_else(missing)
+}
+
+/// gVisor's OCI runtime.
+pub fn runsc() -> Result<PathBuf, Missing> {
+    program(place::RUNSC)
+}
+
+/// gVisor's OCI runtime as a `BinaryName` for containerd's shim of runc.
+pub fn runsc_for_containerd() -> Result<PathBuf, Missing> {
+    program(place::RUNSC_SYSTRAP)
+}
+
+fn socket(name: &str, below: &str) -> Result<PathBuf, Missing> {
+    let missing = |reason: &str| Missing::new(name, reason, REMEDY);
+    let socket = place::root().ok_or_else(|| missing("HOME is not set"))?;
+    let socket = socket.join(below);
+    match UnixStream::connect(&socket) {
+        Ok(_) => Ok(socket),
+        Err(error) => Err(missing(&format!("not running: {error}"))),
+    }
+}
+
+fn program(below: &str) -> Result<PathBuf, Missing> {
+    let missing = |reason: &str| Missing::new("gvisor", reason, REMEDY);
+    let program = place::root().ok_or_else(|| missing("HOME is not set"))?;
+    let program = program.join(below);
+    if program.is_file() {
+        Ok(program)
+    } else {
+        Err(missing("not installed"))
+    }
+}

@@ -28,6 +28,11 @@ pub mod host;
 mod label;
 #[cfg(all(feature = "linux-guest", target_os = "linux"))]
 pub mod linux_guest;
+#[cfg(all(
+    target_os = "linux",
+    any(feature = "containerd", feature = "gvisor", feature = "runc")
+))]
+mod oci;
 #[cfg(any(feature = "linux-guest", feature = "wasm"))]
 mod packed;
 #[cfg(any(feature = "host", feature = "linux-guest", feature = "process"))]

@@ -1,6 +1,7 @@
 //! The name of what belongs to a host, from which others can tell whether it still lives.
 
 use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The name of what belongs to this host: in which world of processes it is, its process id, and
 /// when it was started, so that another process with the same id is not taken for it.
@@ -9,6 +10,12 @@ pub(crate) struct Label {
     world: String,
     pid: u32,
     start: u64,
+}
+
+/// The number of the next guest of this process, whichever sandbox starts it.
+pub(crate) fn next_guest() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 const PREFIX: &str = "toolexec-";

@@ -10,6 +10,8 @@
 //! | `process` | [`process`]: the guest as a child process that the kernel locks in (Linux) | the kernel's |
 //! | `host` | [`host`]: the guest as a child process | none; for `dev` only |
 
+#[cfg(all(target_os = "linux", any(feature = "gvisor", feature = "process")))]
+mod cgroup;
 #[cfg(all(
     target_os = "linux",
     any(

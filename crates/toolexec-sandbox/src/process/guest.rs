@@ -11,9 +11,9 @@ use toolexec_core::sandbox::{
     Ended, Enforcement, Enforcer, Guest, GuestMeasure, Language, LimitName, Limits,
 };
 
-use super::cgroup::Group;
 use super::launch::{Inmate, Launcher};
 use super::spec;
+use crate::cgroup::Group;
 use crate::pool::Pool;
 use crate::{unavailable, usage};
 

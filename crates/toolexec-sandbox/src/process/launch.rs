@@ -2,22 +2,18 @@
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use toolexec_core::sandbox::Language;
 use toolexec_core::{Error, Result};
 use toolexec_jail::{PID_BYTES, Spec};
 use toolexec_process::Command;
 
-use super::cgroup::{Cgroups, Group, Tree};
 use super::spec;
-use crate::label::Label;
+use crate::cgroup::{Cgroups, Group, Tree};
+use crate::label::{self, Label};
 use crate::piped::{Piped, warm};
 use crate::pool::Launch;
 use crate::unavailable;
-
-/// The number of the next guest of this process, whichever sandbox starts it.
-static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Starts guests.
 pub(super) struct Launcher {
@@ -56,7 +52,7 @@ impl Launch for Launcher {
     type Guest = Inmate;
 
     async fn launch(&self, language: &Language) -> Result<Inmate> {
-        let guest = NEXT.fetch_add(1, Ordering::Relaxed);
+        let guest = label::next_guest();
         let make = |cgroups: &Cgroups| cgroups.make(guest, &spec::at_start(cgroups.version()));
         let group = self.cgroups().map(make).transpose().map_err(|error| {
             unavailable("the control group of a guest cannot be made").with_source(error)

@@ -11,7 +11,6 @@
 //! Each program gets a guest of its own; a few are started ahead. A guest ends with its session
 //! and with this process, whatever ends that.
 
-mod cgroup;
 mod guest;
 mod launch;
 mod spec;
@@ -26,9 +25,9 @@ use toolexec_core::sandbox::{
     Description, Enforcement, Isolation, Language, Sandbox, Session, SessionSpec,
 };
 
+use crate::cgroup::Cgroups;
 use crate::piped::{KINDS, kind};
 use crate::pool::{Pool, Size};
-use cgroup::Cgroups;
 use guest::ProcessGuest;
 use launch::Launcher;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use toolexec_core::sandbox::{Enforcement, Enforcer, LimitName, Limits};
 use toolexec_jail::Spec;
 
-use super::cgroup::{Controller, Setting, Version};
+use crate::cgroup::{Controller, Setting, Version};
 
 /// How much CPU time a share is counted over, in microseconds.
 const PERIOD: u64 = 100_000;

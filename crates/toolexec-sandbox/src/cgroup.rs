@@ -16,7 +16,7 @@ const AGAIN: Duration = Duration::from_millis(2);
 
 /// What a control group controls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Controller {
+pub(crate) enum Controller {
     Memory,
     Pids,
     Cpu,
@@ -24,14 +24,14 @@ pub(super) enum Controller {
 
 /// The two kinds of control groups there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Version {
+pub(crate) enum Version {
     V1,
     V2,
 }
 
 /// Something to be written to a file of a control group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Setting {
+pub(crate) struct Setting {
     controller: Controller,
     file: &'static str,
     value: String,
@@ -41,14 +41,14 @@ pub(super) struct Setting {
 /// Where control groups may be made: a directory for each controller, which in version 2 is the
 /// same for all.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tree {
-    pub(super) version: Version,
-    pub(super) parents: Vec<(Controller, PathBuf)>,
+pub(crate) struct Tree {
+    pub(crate) version: Version,
+    pub(crate) parents: Vec<(Controller, PathBuf)>,
 }
 
 /// The control groups of this host. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Cgroups {
+pub(crate) struct Cgroups {
     shared: Arc<Shared>,
 }
 
@@ -62,7 +62,7 @@ struct Shared {
 
 /// The control group of a guest. Dropping it removes it; the guest must be dead then.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(crate) struct Group {
     dirs: Vec<(Controller, PathBuf)>,
     cgroups: Cgroups,
 }
@@ -80,7 +80,7 @@ impl Controller {
 }
 
 impl Setting {
-    pub(super) fn new(controller: Controller, file: &'static str, value: &impl ToString) -> Self {
+    pub(crate) fn new(controller: Controller, file: &'static str, value: &impl ToString) -> Self {
         Self {
             controller,
             file,
@@ -90,7 +90,7 @@ impl Setting {
     }
 
     /// Not every kernel has this file.
-    pub(super) fn optional(mut self) -> Self {
+    pub(crate) fn optional(mut self) -> Self {
         self.is_optional = true;
         self
     }
@@ -104,7 +104,7 @@ impl fmt::Display for Setting {
 
 impl Tree {
     /// Where this process may make control groups, if anywhere.
-    pub(super) fn find() -> Option<Self> {
+    pub(crate) fn find() -> Option<Self> {
         let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
         let own = fs::read_to_string("/proc/self/cgroup").ok()?;
         let first = Self::version_1(&mounts, &own).and_then(Self::usable);
@@ -223,7 +223,7 @@ impl<'a> Mount<'a> {
 
 impl Cgroups {
     /// Groups of this host below `tree`. Removes what hosts left that are gone.
-    pub(super) fn new(tree: Tree, label: Label) -> Self {
+    pub(crate) fn new(tree: Tree, label: Label) -> Self {
         for (_, parent) in &tree.parents {
             sweep(parent, &label);
         }
@@ -236,18 +236,18 @@ impl Cgroups {
         }
     }
 
-    pub(super) fn version(&self) -> Version {
+    pub(crate) fn version(&self) -> Version {
         self.shared.tree.version
     }
 
     /// What its groups control.
-    pub(super) fn controllers(&self) -> Vec<Controller> {
+    pub(crate) fn controllers(&self) -> Vec<Controller> {
         let parents = self.shared.tree.parents.iter();
         parents.map(|(controller, _)| *controller).collect()
     }
 
     /// Makes the group of a guest.
-    pub(super) fn make(&self, guest: u64, settings: &[Setting]) -> io::Result<Group> {
+    pub(crate) fn make(&self, guest: u64, settings: &[Setting]) -> io::Result<Group> {
         self.shared.bury();
         let name = self.shared.label.of(guest);
         let mut group = Group {
@@ -267,19 +267,19 @@ impl Cgroups {
 }
 
 impl Group {
-    pub(super) fn version(&self) -> Version {
+    pub(crate) fn version(&self) -> Version {
         self.cgroups.version()
     }
 
     /// Its directories, each once.
-    pub(super) fn dirs(&self) -> Vec<PathBuf> {
+    pub(crate) fn dirs(&self) -> Vec<PathBuf> {
         let mut dirs: Vec<PathBuf> = self.dirs.iter().map(|(_, dir)| dir.clone()).collect();
         dirs.dedup();
         dirs
     }
 
     /// Writes settings whose controller is there.
-    pub(super) fn set(&self, settings: &[Setting]) -> io::Result<()> {
+    pub(crate) fn set(&self, settings: &[Setting]) -> io::Result<()> {
         for setting in settings {
             let Some(dir) = self.dir(setting.controller) else {
                 continue;
@@ -293,7 +293,7 @@ impl Group {
     }
 
     /// How much memory it has now, in bytes.
-    pub(super) fn memory(&self) -> Option<u64> {
+    pub(crate) fn memory(&self) -> Option<u64> {
         let file = match self.cgroups.version() {
             Version::V1 => "memory.usage_in_bytes",
             Version::V2 => "memory.current",
@@ -303,7 +303,7 @@ impl Group {
     }
 
     /// Whether the kernel has ended something in it for want of memory.
-    pub(super) fn is_starved(&self) -> bool {
+    pub(crate) fn is_starved(&self) -> bool {
         let file = match self.cgroups.version() {
             Version::V1 => "memory.oom_control",
             Version::V2 => "memory.events",

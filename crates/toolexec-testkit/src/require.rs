@@ -34,6 +34,12 @@ impl Missing {
             remedy: remedy.into(),
         }
     }
+
+    /// Says that what bears the name of a feature is not built in.
+    pub fn feature(name: &str) -> Self {
+        let remedy = format!("build with `--features {name}`");
+        Self::new(name, "it is not built in", remedy)
+    }
 }
 
 impl fmt::Display for Missing {

@@ -1,11 +1,9 @@
 //! The contract of sandboxes, held against each of them.
 
-use toolexec_core::sandbox::{Language, Sandbox};
-use toolexec_sandbox::host::HostSandbox;
-use toolexec_sandbox::process::ProcessSandbox;
+use toolexec_core::sandbox::Language;
 use toolexec_testkit::contract::sandbox::{Programs, all};
 
-use crate::support::wasm;
+use crate::support::{Guests, Way};
 
 const JAVASCRIPT: Programs = Programs {
     language: Language::JavaScript,
@@ -19,29 +17,15 @@ const PYTHON: Programs = Programs {
     endless: "while True:\n    pass",
 };
 
-#[tokio::test]
-async fn wasm_keeps_the_contract() {
-    let sandbox = wasm();
-    sandbox.warm_up().await.unwrap();
-    for programs in [JAVASCRIPT, PYTHON] {
-        if sandbox.describe().languages.contains(&programs.language) {
-            all(&sandbox, &programs).await;
-        }
-    }
-}
+in_every_sandbox!(it_keeps_the_contract);
 
-#[tokio::test]
-async fn host_keeps_the_contract() {
-    let sandbox = HostSandbox::new(toolexec_testkit::build::guest());
-    for programs in [JAVASCRIPT, PYTHON] {
-        all(&sandbox, &programs).await;
-    }
-}
-
-#[tokio::test]
-async fn process_keeps_the_contract() {
-    let sandbox = ProcessSandbox::new(toolexec_testkit::build::guest());
-    for programs in [JAVASCRIPT, PYTHON] {
-        all(&sandbox, &programs).await;
+async fn it_keeps_the_contract(way: Way) {
+    let sandbox = way.sandbox(Guests::REAL);
+    for language in way.languages() {
+        let programs = match language {
+            Language::Python => PYTHON,
+            _ => JAVASCRIPT,
+        };
+        all(&*sandbox, &programs).await;
     }
 }

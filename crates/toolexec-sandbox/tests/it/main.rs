@@ -12,25 +12,34 @@
 
 mod features;
 
-// The others hold the sandboxes against each other.
+// The others hold the sandboxes against each other. First what they share, and the macros by
+// which a suite runs in every sandbox.
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
-mod contract;
 #[cfg(target_os = "linux")]
+#[macro_use]
+mod support;
+
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
+#[cfg(target_os = "linux")]
+mod contract;
+#[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
+#[cfg(target_os = "linux")]
 mod doctor;
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
+#[cfg(target_os = "linux")]
 mod hostile;
-#[cfg(target_os = "linux")]
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
+#[cfg(target_os = "linux")]
 mod leftovers;
-#[cfg(target_os = "linux")]
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
+#[cfg(target_os = "linux")]
 mod native;
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
+#[cfg(target_os = "linux")]
 mod programs;
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
+#[cfg(target_os = "linux")]
 mod rules;
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
-mod support;
-#[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
+#[cfg(target_os = "linux")]
 mod traces;

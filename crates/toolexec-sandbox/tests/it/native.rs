@@ -2,27 +2,23 @@
 //! host takes what they say, and where they may die. After each of them the next program is
 //! served.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use toolexec_core::DocStore;
 use toolexec_core::code::{CodeExecutor, Outcome, Submission};
-use toolexec_core::sandbox::{Language, Limits, Sandboxes};
-use toolexec_sandbox::process::ProcessSandbox;
+use toolexec_core::sandbox::{Language, Limits};
 
-use crate::support::{Tools, run};
+use crate::support::{Guests, Tools, Way, run};
+
+behind_every_wall!(
+    no_system_call_reaches_out,
+    a_guest_that_was_taken_over_ends_only_itself,
+);
 
 #[path = "../bin/hostile-guest/calls.rs"]
 #[expect(dead_code, reason = "the guest makes the calls")]
 mod calls;
 #[path = "../bin/hostile-guest/endings.rs"]
 mod endings;
-
-fn executor(guest: &str) -> CodeExecutor {
-    let sandboxes = Sandboxes::new().with(Arc::new(ProcessSandbox::with_warm(guest, 0)));
-    let docs = Arc::new(DocStore::default());
-    CodeExecutor::builder(Tools::new().runner, docs, sandboxes).build()
-}
 
 async fn ending(executor: &CodeExecutor, name: &str, expected: &str) -> String {
     let run_time = if expected == "limit run_time" {
@@ -55,9 +51,8 @@ fn in_words(outcome: &Outcome) -> String {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_system_call_reaches_out_of_a_locked_in_process() {
-    let executor = executor(env!("CARGO_BIN_EXE_hostile-guest"));
+async fn no_system_call_reaches_out(way: Way) {
+    let executor = way.executor_of(Guests::HOSTILE, &Tools::new());
     let mut failures = Vec::new();
     for (name, ..) in calls::CALLS {
         let ended = ending(&executor, name, "").await;
@@ -68,9 +63,8 @@ async fn no_system_call_reaches_out_of_a_locked_in_process() {
     assert_eq!(failures, [] as [String; 0]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_guest_that_was_taken_over_ends_only_itself() {
-    let executor = executor(env!("CARGO_BIN_EXE_hostile-guest"));
+async fn a_guest_that_was_taken_over_ends_only_itself(way: Way) {
+    let executor = way.executor_of(Guests::HOSTILE, &Tools::new());
     let mut failures = Vec::new();
     for (name, expected) in endings::TRICKS {
         let ended = ending(&executor, name, expected).await;

@@ -8,7 +8,18 @@ use toolexec_core::CallContext;
 use toolexec_core::code::{Outcome, Submission};
 use toolexec_core::sandbox::{Language, Limits};
 
-use crate::support::{each, run, value};
+use crate::support::{Way, run, value};
+
+in_every_sandbox!(
+    a_program_calls_a_tool_and_answers,
+    calls_made_together_run_together,
+    a_failing_tool_is_caught,
+    inputs_are_variables,
+    doubles_keep_their_last_bit,
+    variables_stay_in_a_session,
+    problems_are_told_before_any_tool_runs,
+    many_programs_at_once_all_end_beside_some_that_never_do,
+);
 
 /// A program's text in JavaScript and in Python.
 fn text<'a>(language: Language, javascript: &'a str, python: &'a str) -> &'a str {
@@ -18,26 +29,24 @@ fn text<'a>(language: Language, javascript: &'a str, python: &'a str) -> &'a str
     }
 }
 
-#[tokio::test]
-async fn a_program_calls_a_tool_and_answers() {
-    for (way, language, executor, _) in each() {
+async fn a_program_calls_a_tool_and_answers(way: Way) {
+    for (language, executor, _) in way.each() {
         let source = text(
             language,
             "console.log('hi'); const sum = await tools.math.add({a: 1, b: 2}); return {sum}",
             "print('hi')\nsum = tools.math.add(a=1, b=2)\nreturn {'sum': sum}",
         );
         let outcome = run(&executor, Submission::new(language, source)).await;
-        assert_eq!(outcome.error, None, "{way:?} {language:?}");
-        assert_eq!(outcome.value, json!({"sum": 3}), "{way:?} {language:?}");
+        assert_eq!(outcome.error, None, "{way} {language:?}");
+        assert_eq!(outcome.value, json!({"sum": 3}), "{way} {language:?}");
         assert_eq!(outcome.stdout, "hi\n");
         assert_eq!(outcome.calls.len(), 1);
         assert_eq!(outcome.usage.tool_calls, 1);
     }
 }
 
-#[tokio::test]
-async fn calls_made_together_run_together() {
-    for (way, language, executor, tools) in each() {
+async fn calls_made_together_run_together(way: Way) {
+    for (language, executor, tools) in way.each() {
         let source = text(
             language,
             "const all = await Promise.all([...Array(20).keys()].map(
@@ -47,42 +56,39 @@ async fn calls_made_together_run_together() {
              *[tools.run('test:slow', {'ms': 50}) for _ in range(20)])\nreturn len(all)",
         );
         assert_eq!(value(&executor, language, source).await, json!(20));
-        assert_eq!(tools.most_in_flight(), 20, "{way:?} {language:?}");
+        assert_eq!(tools.most_in_flight(), 20, "{way} {language:?}");
     }
 }
 
-#[tokio::test]
-async fn a_failing_tool_is_caught() {
-    for (way, language, executor, _) in each() {
+async fn a_failing_tool_is_caught(way: Way) {
+    for (language, executor, _) in way.each() {
         let source = text(
             language,
             "try { await tools.math.fail({}) } catch (e) { return [e.code, e.tool, e.message] }",
             "try:\n    tools.math.fail()\nexcept Exception as e:\n    return str(e)",
         );
         let outcome = run(&executor, Submission::new(language, source)).await;
-        assert_eq!(outcome.error, None, "{way:?} {language:?}");
+        assert_eq!(outcome.error, None, "{way} {language:?}");
         let text = outcome.value.to_string();
-        assert!(text.contains("it does that always"), "{way:?} {text}");
+        assert!(text.contains("it does that always"), "{way} {text}");
     }
 }
 
-#[tokio::test]
-async fn inputs_are_variables() {
-    for (way, language, executor, _) in each() {
+async fn inputs_are_variables(way: Way) {
+    for (language, executor, _) in way.each() {
         let source = text(language, "return items.length + n", "return len(items) + n");
         let submission = Submission::new(language, source)
             .input("items", json!([1, 2, 3]))
             .input("n", 4);
         let outcome = run(&executor, submission).await;
-        assert_eq!(outcome.value, json!(7), "{way:?} {language:?}");
+        assert_eq!(outcome.value, json!(7), "{way} {language:?}");
     }
 }
 
-#[tokio::test]
-async fn doubles_keep_their_last_bit() {
+async fn doubles_keep_their_last_bit(way: Way) {
     // Read with less care, the last bit of each is another one.
     let numbers = json!([94.527_069_555_392_23, 23.308_445_025_757_262]);
-    for (way, language, executor, _) in each() {
+    for (language, executor, _) in way.each() {
         let source = text(
             language,
             "const echoed = await tools.test.echo({numbers});
@@ -93,13 +99,12 @@ async fn doubles_keep_their_last_bit() {
         let submission = Submission::new(language, source).input("numbers", numbers.clone());
         let outcome = run(&executor, submission).await;
         let expected = json!([numbers.clone(), numbers.clone()]);
-        assert_eq!(outcome.value, expected, "{way:?} {language:?}");
+        assert_eq!(outcome.value, expected, "{way} {language:?}");
     }
 }
 
-#[tokio::test]
-async fn variables_stay_in_a_session() {
-    for (way, language, executor, _) in each() {
+async fn variables_stay_in_a_session(way: Way) {
+    for (language, executor, _) in way.each() {
         let cx = CallContext::new();
         let limits = Limits::default();
         let mut session = executor.open(language, limits, None).await.unwrap();
@@ -111,15 +116,14 @@ async fn variables_stay_in_a_session() {
                 .execute(Submission::new(language, source), &cx)
                 .await
                 .unwrap();
-            assert_eq!(outcome.error, None, "{way:?} {language:?}");
-            assert_eq!(outcome.value, expected, "{way:?} {language:?}");
+            assert_eq!(outcome.error, None, "{way} {language:?}");
+            assert_eq!(outcome.value, expected, "{way} {language:?}");
         }
     }
 }
 
-#[tokio::test]
-async fn problems_are_told_before_any_tool_runs() {
-    for (way, language, executor, _) in each() {
+async fn problems_are_told_before_any_tool_runs(way: Way) {
+    for (language, executor, _) in way.each() {
         let source = text(
             language,
             "await tools.math.add({a: 1, b: 2});\nawait tools.math.ad({a: 1})",
@@ -127,16 +131,15 @@ async fn problems_are_told_before_any_tool_runs() {
         );
         let outcome = run(&executor, Submission::new(language, source)).await;
         let error = outcome.error.unwrap();
-        assert_eq!(error.problems.len(), 1, "{way:?} {language:?}");
+        assert_eq!(error.problems.len(), 1, "{way} {language:?}");
         assert_eq!(error.problems[0].code, "unknown_tool");
-        assert_eq!(error.line, Some(2), "{way:?} {language:?}");
+        assert_eq!(error.line, Some(2), "{way} {language:?}");
         assert_eq!(outcome.calls, []);
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_programs_at_once_all_end_beside_some_that_never_do() {
-    for (way, language, executor, _) in each() {
+async fn many_programs_at_once_all_end_beside_some_that_never_do(way: Way) {
+    for (language, executor, _) in way.each() {
         let endless = text(language, "for (;;) {}", "while True:\n    pass");
         let source = text(
             language,
@@ -158,17 +161,16 @@ async fn many_programs_at_once_all_end_beside_some_that_never_do() {
         for _ in 0..3 {
             start(&mut endless_ones, endless);
         }
-        let count = if way == crate::support::Way::Wasm {
-            200
-        } else {
-            20
-        };
-        for _ in 0..count {
+        for _ in 0..way.at_once {
             start(&mut running, source);
         }
         let outcomes = running.join_all().await;
         let values: Vec<_> = outcomes.iter().map(|one| &one.value).collect();
-        assert_eq!(values, vec![&json!(59_998); count], "{way:?} {language:?}");
-        assert!(endless_ones.try_join_next().is_none(), "{way:?}");
+        assert_eq!(
+            values,
+            vec![&json!(59_998); way.at_once],
+            "{way} {language:?}"
+        );
+        assert!(endless_ones.try_join_next().is_none(), "{way}");
     }
 }

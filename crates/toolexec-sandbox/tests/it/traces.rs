@@ -1,5 +1,6 @@
 //! Recorded tool calls as programs: 400 runs of the BFCL multi-turn set, in JavaScript and
-//! Python, against tools that replay what was recorded.
+//! Python, against tools that replay what was recorded. All of them run in wasm, some in every
+//! other sandbox.
 //!
 //! The data is not part of the repository: `TOOLEXEC_TEST_DATA` names the folder that holds it.
 
@@ -15,7 +16,9 @@ use toolexec_core::sandbox::{Language, Limits};
 use toolexec_core::{Args, Runner};
 use toolexec_testkit::{Missing, require};
 
-use crate::support::{Tools, Way, executor, run, ways};
+use crate::support::{Tools, Way, run};
+
+in_every_sandbox!(recorded_traces_run_as_programs);
 
 /// A recorded call.
 #[derive(Debug, Clone)]
@@ -25,8 +28,7 @@ struct Step {
     result: Value,
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn recorded_traces_run_as_programs() {
+async fn recorded_traces_run_as_programs(way: Way) {
     let remedy = "set TOOLEXEC_TEST_DATA to the folder of test data";
     let folder = std::env::var_os("TOOLEXEC_TEST_DATA")
         .ok_or_else(|| Missing::new("test-data", "TOOLEXEC_TEST_DATA is not set", remedy));
@@ -37,8 +39,8 @@ async fn recorded_traces_run_as_programs() {
     let text = std::fs::read_to_string(path).expect("TOOLEXEC_TEST_DATA has the traces");
     let traces: Vec<Vec<Step>> = text.lines().map(trace).collect();
     assert_eq!(traces.len(), 400);
-    for (way, language) in ways() {
-        for steps in &traces {
+    for language in way.languages() {
+        for steps in traces.iter().step_by(way.every) {
             replay(way, language, steps).await;
         }
     }
@@ -57,15 +59,15 @@ async fn replay(way: Way, language: Language, steps: &[Step]) {
         ..Limits::default()
     };
     let submission = Submission::new(language, source.as_str()).limits(limits);
-    let outcome = run(&executor(way, &tools), submission).await;
-    assert_eq!(outcome.error, None, "{way:?} {source}");
+    let outcome = run(&way.executor(&tools), submission).await;
+    assert_eq!(outcome.error, None, "{way} {source}");
     let expected: Value = steps.iter().map(|step| step.result.clone()).collect();
     assert_eq!(
         numbers(&outcome.value),
         numbers(&expected),
-        "{way:?} {source}"
+        "{way} {source}"
     );
-    assert!(left.lock().unwrap().is_empty(), "{way:?} {source}");
+    assert!(left.lock().unwrap().is_empty(), "{way} {source}");
 }
 
 /// The value with every number as a double: in JavaScript `1.0` and `1` are the same.

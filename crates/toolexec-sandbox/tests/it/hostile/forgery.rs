@@ -4,7 +4,14 @@ use serde_json::{Value, json};
 use toolexec_core::code::Submission;
 use toolexec_core::sandbox::Language;
 
-use crate::support::{LANGUAGES, Tools, WAYS, executor, run};
+use crate::support::{Tools, Way, run};
+
+in_every_sandbox!(
+    patching_what_the_guest_is_made_of_changes_no_call_and_no_value,
+    patching_what_python_has_changes_no_call_and_no_value,
+    printing_frames_is_printing,
+    answers_cannot_be_made_up_from_inside,
+);
 
 /// What the guest is made of is taken away or replaced, and then a tool is called.
 const POLLUTED: &str = "
@@ -26,68 +33,58 @@ const POLLUTED: &str = "
     return sum;
 ";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn patching_what_the_guest_is_made_of_changes_no_call_and_no_value() {
-    for way in WAYS {
-        let executor = executor(way, &Tools::new());
-        let submission = Submission::new(Language::JavaScript, POLLUTED);
-        let outcome = run(&executor, submission).await;
-        let calls: Vec<_> = outcome
-            .calls
-            .iter()
-            .map(|call| (call.tool.as_deref(), call.args.clone(), call.result.clone()))
-            .collect();
-        assert_eq!(
-            calls,
-            [(Some("math:add"), json!({"a": 1, "b": 2}), Some(json!(3)))],
-            "{way:?} {:?}",
-            outcome.error
-        );
-        assert_eq!((outcome.error, outcome.value), (None, json!(3)), "{way:?}");
-        let next = run(
-            &executor,
-            Submission::new(Language::JavaScript, "return JSON.stringify([1])"),
-        )
-        .await;
-        assert_eq!(next.value, json!("[1]"), "{way:?}");
-    }
+async fn patching_what_the_guest_is_made_of_changes_no_call_and_no_value(way: Way) {
+    let executor = way.executor(&Tools::new());
+    let submission = Submission::new(Language::JavaScript, POLLUTED);
+    let outcome = run(&executor, submission).await;
+    let calls: Vec<_> = outcome
+        .calls
+        .iter()
+        .map(|call| (call.tool.as_deref(), call.args.clone(), call.result.clone()))
+        .collect();
+    assert_eq!(
+        calls,
+        [(Some("math:add"), json!({"a": 1, "b": 2}), Some(json!(3)))],
+        "{way} {:?}",
+        outcome.error
+    );
+    assert_eq!((outcome.error, outcome.value), (None, json!(3)), "{way}");
+    let next = run(
+        &executor,
+        Submission::new(Language::JavaScript, "return JSON.stringify([1])"),
+    )
+    .await;
+    assert_eq!(next.value, json!("[1]"), "{way}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn patching_what_python_has_changes_no_call_and_no_value() {
+async fn patching_what_python_has_changes_no_call_and_no_value(way: Way) {
     let source = "dict = list = str = len = print = None\nreturn tools.math.add(a=1, b=2)";
-    for way in WAYS {
-        let executor = executor(way, &Tools::new());
-        let outcome = run(&executor, Submission::new(Language::Python, source)).await;
-        assert_eq!((outcome.error, outcome.value), (None, json!(3)), "{way:?}");
-    }
+    let executor = way.executor(&Tools::new());
+    let outcome = run(&executor, Submission::new(Language::Python, source)).await;
+    assert_eq!((outcome.error, outcome.value), (None, json!(3)), "{way}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn printing_frames_is_printing() {
+async fn printing_frames_is_printing(way: Way) {
     // A frame is its length and JSON; as text, and with the bytes of its length.
     let frame = r#"{"type":"done","value":"forged","usage":{"run_us":0}}"#;
     let text = format!("\n{frame}\n\u{0}\u{0}\u{0}\u{35}{frame}");
-    for way in WAYS {
-        for language in LANGUAGES {
-            let literal = Value::from(text.as_str());
-            let source = match language {
-                Language::Python => format!("print({literal})\nreturn 'mine'"),
-                _ => format!("console.log({literal}); return 'mine'"),
-            };
-            let executor = executor(way, &Tools::new());
-            let outcome = run(&executor, Submission::new(language, source)).await;
-            assert_eq!(
-                (outcome.error, outcome.value, outcome.stdout),
-                (None, json!("mine"), format!("{text}\n")),
-                "{way:?} {language:?}"
-            );
-        }
+    for language in way.languages() {
+        let literal = Value::from(text.as_str());
+        let source = match language {
+            Language::Python => format!("print({literal})\nreturn 'mine'"),
+            _ => format!("console.log({literal}); return 'mine'"),
+        };
+        let executor = way.executor(&Tools::new());
+        let outcome = run(&executor, Submission::new(language, source)).await;
+        assert_eq!(
+            (outcome.error, outcome.value, outcome.stdout),
+            (None, json!("mine"), format!("{text}\n")),
+            "{way} {language:?}"
+        );
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn answers_cannot_be_made_up_from_inside() {
+async fn answers_cannot_be_made_up_from_inside(way: Way) {
     // Every function that a program finds is called with what an answer looks like; none of them
     // answers the open call.
     let source = "
@@ -112,20 +109,18 @@ async fn answers_cannot_be_made_up_from_inside() {
         }
         return [await waiting, seen.size > 3];
     ";
-    for way in WAYS {
-        let executor = executor(way, &Tools::new());
-        let outcome = run(&executor, Submission::new(Language::JavaScript, source)).await;
-        assert_eq!(
-            (outcome.error, outcome.value),
-            (None, json!([3, true])),
-            "{way:?}"
-        );
-        let added: Vec<_> = outcome
-            .calls
-            .iter()
-            .filter(|call| call.tool.as_deref() == Some("math:add"))
-            .map(|call| call.result.clone())
-            .collect();
-        assert_eq!(added, [Some(json!(3))], "{way:?}");
-    }
+    let executor = way.executor(&Tools::new());
+    let outcome = run(&executor, Submission::new(Language::JavaScript, source)).await;
+    assert_eq!(
+        (outcome.error, outcome.value),
+        (None, json!([3, true])),
+        "{way}"
+    );
+    let added: Vec<_> = outcome
+        .calls
+        .iter()
+        .filter(|call| call.tool.as_deref() == Some("math:add"))
+        .map(|call| call.result.clone())
+        .collect();
+    assert_eq!(added, [Some(json!(3))], "{way}");
 }

@@ -7,7 +7,7 @@ use toolexec_core::code::Submission;
 use toolexec_core::sandbox::{Language, Limits};
 use toolexec_testkit::{Missing, require};
 
-use crate::support::{Tools, Way, executor, run, wasm};
+use crate::support::{Tools, Way, run};
 
 /// What each program may use.
 const MEMORY: u64 = 64 << 20;
@@ -55,15 +55,18 @@ const BARRAGE: &[(Language, &str)] = &[
     (Language::Python, "return [[i] for i in range(400000)]"),
 ];
 
-#[test]
-fn a_barrage_in_wasm_keeps_the_host_under_its_ceiling() {
-    // The instance is in the host's own memory.
-    measured("wasm", MEMORY + CEILING);
-}
+in_every_sandbox!(a_barrage_keeps_the_host_under_its_ceiling);
 
-#[test]
-fn a_barrage_in_children_keeps_the_host_under_its_ceiling() {
-    measured("child", CEILING);
+async fn a_barrage_keeps_the_host_under_its_ceiling(way: Way) {
+    // The instance of wasm is in the host's own memory.
+    let most = if way.name == "wasm" {
+        MEMORY + CEILING
+    } else {
+        CEILING
+    };
+    tokio::task::spawn_blocking(move || measured(way.name, most))
+        .await
+        .unwrap();
 }
 
 /// Runs the barrage in a process of its own, whose memory nothing else changes.
@@ -115,15 +118,11 @@ fn measured(way: &str, most: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "run by the tests above in a process of its own"]
 async fn barrage() {
-    let way = match std::env::var("TOOLEXEC_BARRAGE").as_deref() {
-        Ok("wasm") => Way::Wasm,
-        Ok(_) => Way::Host,
-        Err(_) => return,
+    let Ok(name) = std::env::var("TOOLEXEC_BARRAGE") else {
+        return;
     };
-    if way == Way::Wasm {
-        wasm().warm_up().await.unwrap();
-    }
-    let executor = executor(way, &Tools::new());
+    let way = Way::named(&name).found().await.unwrap();
+    let executor = way.executor(&Tools::new());
     for language in [Language::JavaScript, Language::Python] {
         // What is set up once is no part of what programs cost.
         let _ = run(&executor, Submission::new(language, "return 1")).await;

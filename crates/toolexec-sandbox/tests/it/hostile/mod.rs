@@ -11,8 +11,10 @@ use serde_json::json;
 use toolexec_core::code::{CodeExecutor, Outcome, Submission};
 use toolexec_core::sandbox::{Language, Limits};
 
-use crate::support::{Tools, Way, executor, run, value, wasm, ways};
+use crate::support::{Tools, Way, run, value};
 use cases::{CASES, Case, Program};
+
+in_every_sandbox!(every_hostile_program_ends_as_it_must);
 
 /// Little of everything, so that the test is short. Where another limit is meant, time must not
 /// be the first to run out.
@@ -55,13 +57,13 @@ async fn serves(executor: &CodeExecutor, language: Language, after: &str) {
     assert_eq!(value(executor, language, next).await, json!(2), "{after}");
 }
 
-async fn failures(way: Way, cases: &[Case]) -> Vec<String> {
-    let executor = executor(way, &Tools::new());
+async fn every_hostile_program_ends_as_it_must(way: Way) {
+    let executor = way.executor(&Tools::new());
     let mut failures = Vec::new();
-    for Case { name, programs } in cases {
+    for Case { name, programs } in CASES {
         for Program(language, source, expected) in *programs {
-            let expected = match (expected.split_once("; in wasm "), way) {
-                (Some((_, wasm)), Way::Wasm) => wasm,
+            let expected = match (expected.split_once("; in wasm "), way.name) {
+                (Some((_, wasm)), "wasm") => wasm,
                 (Some((others, _)), _) => others,
                 (None, _) => expected,
             };
@@ -72,32 +74,10 @@ async fn failures(way: Way, cases: &[Case]) -> Vec<String> {
             if ended != expected {
                 let error = outcome.error.map(|error| error.message);
                 failures.push(format!(
-                    "{way:?} {language:?} {name}: {ended}, not {expected}: {error:?}"
+                    "{language:?} {name}: {ended}, not {expected}: {error:?}"
                 ));
             }
         }
     }
-    failures
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_hostile_program_ends_as_it_must_in_wasm() {
-    // Absent guests are loud.
-    ways();
-    wasm().warm_up().await.unwrap();
-    let failures = failures(Way::Wasm, CASES).await;
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_hostile_program_ends_as_it_must_in_a_child() {
-    let failures = failures(Way::Host, CASES).await;
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
-}
-
-#[cfg(target_os = "linux")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_hostile_program_ends_as_it_must_in_a_locked_in_process() {
-    let failures = failures(Way::Process, CASES).await;
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

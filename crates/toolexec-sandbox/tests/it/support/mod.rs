@@ -1,30 +1,20 @@
-//! Executors over each way to run the guest, and the tools that programs call.
+//! What every suite needs: the ways to run guests, and the tools that programs call.
 
-use std::path::Path;
+#[macro_use]
+pub(crate) mod ways;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use toolexec_core::backend::local::{Local, LocalTool};
 use toolexec_core::code::{CodeExecutor, Outcome, Submission};
 use toolexec_core::index::Index;
-use toolexec_core::sandbox::{Language, Profile, Sandbox, Sandboxes};
-use toolexec_core::{Args, CallContext, DocStore, Runner};
-use toolexec_sandbox::host::HostSandbox;
-use toolexec_sandbox::process::ProcessSandbox;
-use toolexec_sandbox::wasm::WasmSandbox;
-use toolexec_testkit::{Missing, require};
+use toolexec_core::sandbox::Language;
+use toolexec_core::{Args, CallContext, Runner};
 
-/// A way to run the guest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    Wasm,
-    Process,
-    Host,
-}
-
-pub(crate) const WAYS: [Way; 3] = [Way::Wasm, Way::Process, Way::Host];
+pub(crate) use ways::{Guests, Way};
 
 /// The languages in which every case is written.
 pub(crate) const LANGUAGES: [Language; 2] = [Language::JavaScript, Language::Python];
@@ -96,42 +86,6 @@ impl Tools {
     }
 }
 
-/// One module in memory for all tests: compiling it takes seconds.
-pub(crate) fn wasm() -> WasmSandbox {
-    static SANDBOX: OnceLock<WasmSandbox> = OnceLock::new();
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wasm-cache");
-    SANDBOX
-        .get_or_init(|| WasmSandbox::builder().cache(cache).build())
-        .clone()
-}
-
-pub(crate) fn executor(way: Way, tools: &Tools) -> CodeExecutor {
-    let sandboxes = match way {
-        Way::Wasm => Sandboxes::new().with(Arc::new(wasm())),
-        Way::Process => Sandboxes::new().with(Arc::new(ProcessSandbox::with_warm(
-            toolexec_testkit::build::guest(),
-            0,
-        ))),
-        Way::Host => Sandboxes::new()
-            .allow_unsafe(true)
-            .with(Arc::new(HostSandbox::with_warm(
-                toolexec_testkit::build::guest(),
-                0,
-            ))),
-    };
-    let profile = match way {
-        Way::Wasm | Way::Process => Profile::Standard,
-        Way::Host => Profile::Dev,
-    };
-    CodeExecutor::builder(
-        tools.runner.clone(),
-        Arc::new(DocStore::default()),
-        sandboxes,
-    )
-    .profile(profile)
-    .build()
-}
-
 pub(crate) async fn run(executor: &CodeExecutor, submission: Submission) -> Outcome {
     let outcome = executor.execute(submission, &CallContext::new()).await;
     outcome.expect("the submission is taken")
@@ -142,34 +96,4 @@ pub(crate) async fn value(executor: &CodeExecutor, language: Language, source: &
     let outcome = run(executor, Submission::new(language, source)).await;
     assert_eq!(outcome.error, None, "{source}");
     outcome.value
-}
-
-/// The ways and languages that are there to be tested.
-pub(crate) fn ways() -> Vec<(Way, Language)> {
-    let mut all = Vec::new();
-    for way in WAYS {
-        for language in LANGUAGES {
-            if way != Way::Wasm || wasm().describe().languages.contains(&language) {
-                all.push((way, language));
-                continue;
-            }
-            let name = format!("wasm-{language:?}").to_lowercase();
-            let remedy = "build the guests: cargo xtask guest";
-            require::<()>(Err(Missing::new(
-                name,
-                "this guest is not built in",
-                remedy,
-            )));
-        }
-    }
-    all
-}
-
-/// The ways and languages that are there to be tested, each with an executor and its tools.
-pub(crate) fn each() -> Vec<(Way, Language, CodeExecutor, Tools)> {
-    let one = |(way, language)| {
-        let tools = Tools::new();
-        (way, language, executor(way, &tools), tools)
-    };
-    ways().into_iter().map(one).collect()
 }

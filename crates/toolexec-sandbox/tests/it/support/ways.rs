@@ -1,0 +1,243 @@
+//! The ways to run guests: one row per sandbox. Every suite runs in each of them.
+//!
+//! A new sandbox is a function here that returns its row, and its name in [`walls!`]. Where it is
+//! behind a feature, what makes it is two functions, one for each case:
+//!
+//! ```ignore
+//! #[cfg(not(feature = "docker"))]
+//! fn make_docker(_: Guests) -> Made {
+//!     Err(Missing::feature("docker"))
+//! }
+//! ```
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use toolexec_core::DocStore;
+use toolexec_core::code::CodeExecutor;
+use toolexec_core::sandbox::{Language, Profile, Sandbox, Sandboxes};
+use toolexec_sandbox::host::HostSandbox;
+use toolexec_sandbox::process::ProcessSandbox;
+use toolexec_sandbox::wasm::WasmSandbox;
+use toolexec_testkit::{Missing, require};
+
+use super::{LANGUAGES, Tools};
+
+/// Adds the sandboxes that hold native code to what a macro is given. A new one goes here.
+macro_rules! walls {
+    ($then:ident!($($given:tt)*)) => {
+        $then! { $($given)* process }
+    };
+}
+
+/// Makes a test per sandbox of each suite: a function that takes a [`Way`]. What is not there is
+/// loud.
+macro_rules! in_every_sandbox {
+    ($($suite:ident),+ $(,)?) => {$(
+        mod $suite {
+            walls! { tests!($suite wasm host) }
+        }
+    )+};
+}
+
+/// The same, only where native code may do its worst.
+macro_rules! behind_every_wall {
+    ($($suite:ident),+ $(,)?) => {$(
+        mod $suite {
+            walls! { tests!($suite) }
+        }
+    )+};
+}
+
+macro_rules! tests {
+    ($suite:ident $($way:ident)+) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $way() {
+            if let Some(way) = $crate::support::ways::$way().found().await {
+                super::$suite(way).await;
+            }
+        }
+    )+};
+}
+
+/// What a sandbox is made with.
+type Made = Result<Arc<dyn Sandbox>, Missing>;
+
+/// A way to run guests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way {
+    /// The name of the sandbox; `TOOLEXEC_REQUIRE` takes it too.
+    pub(crate) name: &'static str,
+    /// The profile that it serves.
+    pub(crate) profile: Profile,
+    /// How many programs run at once where a suite runs many.
+    pub(crate) at_once: usize,
+    /// Of the recorded programs, every so many-th runs: starting a guest takes its time.
+    pub(crate) every: usize,
+    /// Makes it, or says what is missing. Starts nothing yet.
+    pub(crate) make: fn(Guests) -> Made,
+}
+
+/// The guests that a sandbox starts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Guests {
+    pub(crate) program: Program,
+    /// How many are started ahead.
+    pub(crate) warm: usize,
+}
+
+/// Which program is the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Program {
+    Real,
+    /// One that was taken over.
+    Hostile,
+}
+
+/// The guest as a WebAssembly module in this process.
+pub(crate) fn wasm() -> Way {
+    Way {
+        name: "wasm",
+        profile: Profile::Standard,
+        at_once: 200,
+        every: 1,
+        make: |_| Ok(Arc::new(one_wasm())),
+    }
+}
+
+/// The guest as a child process that the kernel locks in.
+pub(crate) fn process() -> Way {
+    Way {
+        name: "process",
+        profile: Profile::Standard,
+        at_once: 50,
+        every: 8,
+        make: |guests| {
+            Ok(Arc::new(ProcessSandbox::with_warm(
+                guests.native(),
+                guests.warm,
+            )))
+        },
+    }
+}
+
+/// The guest as a child process without isolation.
+pub(crate) fn host() -> Way {
+    Way {
+        name: "host",
+        profile: Profile::Dev,
+        at_once: 50,
+        every: 8,
+        make: |guests| {
+            Ok(Arc::new(HostSandbox::with_warm(
+                guests.native(),
+                guests.warm,
+            )))
+        },
+    }
+}
+
+/// One module in memory for all tests of a process: compiling it takes seconds.
+fn one_wasm() -> WasmSandbox {
+    static SANDBOX: OnceLock<WasmSandbox> = OnceLock::new();
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wasm-cache");
+    SANDBOX
+        .get_or_init(|| WasmSandbox::builder().cache(cache).build())
+        .clone()
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+macro_rules! list {
+    ($($way:ident)+) => {
+        &[$($way),+]
+    };
+}
+
+impl Way {
+    /// The way with a name.
+    pub(crate) fn named(name: &str) -> Self {
+        let all: &[fn() -> Self] = walls! { list!(wasm host) };
+        let mut all = all.iter().map(|way| way());
+        all.find(|way| way.name == name).unwrap()
+    }
+
+    /// Whether it is there: absence is loud, and what is there must work.
+    pub(crate) async fn found(self) -> Option<Self> {
+        let sandbox = require((self.make)(Guests::REAL))?;
+        let probe = sandbox.probe().await;
+        assert_eq!(probe.map_err(|error| error.report()), Ok(()));
+        if self.name == "wasm" {
+            // No test has the time to compile a guest.
+            one_wasm().warm_up().await.unwrap();
+        }
+        Some(self)
+    }
+
+    /// A sandbox of its own.
+    pub(crate) fn sandbox(self, guests: Guests) -> Arc<dyn Sandbox> {
+        (self.make)(guests).unwrap()
+    }
+
+    /// An executor over tools, with no guest started ahead.
+    pub(crate) fn executor(self, tools: &Tools) -> CodeExecutor {
+        self.executor_of(Guests::REAL, tools)
+    }
+
+    pub(crate) fn executor_of(self, guests: Guests, tools: &Tools) -> CodeExecutor {
+        let sandboxes = Sandboxes::new()
+            .allow_unsafe(self.profile == Profile::Dev)
+            .candidates(self.profile, [self.name])
+            .with(self.sandbox(guests));
+        let docs = Arc::new(DocStore::default());
+        CodeExecutor::builder(tools.runner.clone(), docs, sandboxes)
+            .profile(self.profile)
+            .build()
+    }
+
+    /// The languages that are there to be tested.
+    pub(crate) fn languages(self) -> Vec<Language> {
+        let described = self.sandbox(Guests::REAL).describe().languages;
+        let is_there = |language: &Language| {
+            let remedy = "build the guests: cargo xtask guest";
+            let name = format!("{}-{language:?}", self.name).to_lowercase();
+            let missing = Missing::new(name, "this guest is not built in", remedy);
+            let found = described.contains(language).then_some(());
+            require(found.ok_or(missing)).is_some()
+        };
+        LANGUAGES.into_iter().filter(is_there).collect()
+    }
+
+    /// The languages that are there to be tested, each with an executor and its tools.
+    pub(crate) fn each(self) -> Vec<(Language, CodeExecutor, Tools)> {
+        let one = |language| {
+            let tools = Tools::new();
+            (language, self.executor(&tools), tools)
+        };
+        self.languages().into_iter().map(one).collect()
+    }
+}
+
+impl Guests {
+    pub(crate) const REAL: Self = Self {
+        program: Program::Real,
+        warm: 0,
+    };
+    pub(crate) const HOSTILE: Self = Self {
+        program: Program::Hostile,
+        warm: 0,
+    };
+
+    /// The guest as a program of this machine.
+    fn native(self) -> PathBuf {
+        match self.program {
+            Program::Real => toolexec_testkit::build::guest(),
+            Program::Hostile => PathBuf::from(env!("CARGO_BIN_EXE_hostile-guest")),
+        }
+    }
+}

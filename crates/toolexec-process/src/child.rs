@@ -11,6 +11,8 @@ use nix::unistd::Pid;
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
 
+#[cfg(target_os = "linux")]
+use crate::adopted::Adopted;
 use crate::tail::Tail;
 use crate::watchdog::{self, Registrar};
 
@@ -23,6 +25,8 @@ pub struct Child {
     // Dropped first: the group is killed before its leader can be reaped and its id reused.
     group: Group,
     inner: tokio::process::Child,
+    #[cfg(target_os = "linux")]
+    adopted: Vec<Adopted>,
     pid: u32,
     stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
@@ -59,6 +63,8 @@ impl Child {
             stdin: inner.stdin.take(),
             stdout: inner.stdout.take(),
             inner,
+            #[cfg(target_os = "linux")]
+            adopted: Vec::new(),
             pid,
             stderr,
             stderr_task,
@@ -85,6 +91,18 @@ impl Child {
         &self.stderr
     }
 
+    /// Ends another process together with this one: one that it started and that leads a group of
+    /// its own, such as the first process of a container. Of the group of that process, what is
+    /// left when *our* process is killed is killed too.
+    ///
+    /// # Errors
+    /// When there is no such process, or the kernel has no descriptors of processes (before 5.3).
+    #[cfg(target_os = "linux")]
+    pub fn adopt(&mut self, pid: u32) -> io::Result<()> {
+        self.adopted.push(Adopted::new(pid)?);
+        Ok(())
+    }
+
     /// Waits until it ended; then kills what it left behind in its group.
     ///
     /// # Cancel safety
@@ -92,6 +110,8 @@ impl Child {
     pub async fn wait(&mut self) -> io::Result<Exit> {
         let status = self.inner.wait().await?;
         self.group.end();
+        #[cfg(target_os = "linux")]
+        self.adopted.clear();
         Ok(Exit::from(status))
     }
 

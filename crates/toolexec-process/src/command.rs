@@ -7,6 +7,8 @@ use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
 
 use crate::child::{Child, Exit};
+#[cfg(target_os = "linux")]
+use crate::control_group;
 use crate::error::{RunError, SpawnError};
 use crate::limit::read_to_limit;
 use crate::tail::Tail;
@@ -34,6 +36,8 @@ pub struct Command {
     dir: Option<PathBuf>,
     stdin: Stdin,
     stderr_tail: usize,
+    #[cfg(target_os = "linux")]
+    control_groups: Vec<PathBuf>,
 }
 
 /// What a child reads from.
@@ -67,6 +71,8 @@ impl Command {
             dir: None,
             stdin: Stdin::Piped,
             stderr_tail: DEFAULT_STDERR_TAIL,
+            #[cfg(target_os = "linux")]
+            control_groups: Vec::new(),
         }
     }
 
@@ -109,6 +115,14 @@ impl Command {
     /// Sets how many bytes of the end of standard error are kept; 16 KiB otherwise.
     pub fn stderr_tail(mut self, bytes: usize) -> Self {
         self.stderr_tail = bytes;
+        self
+    }
+
+    /// Puts the child into control groups, given by their directories, before it runs its first
+    /// instruction.
+    #[cfg(target_os = "linux")]
+    pub fn control_groups(mut self, directories: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.control_groups.extend(directories);
         self
     }
 
@@ -177,6 +191,9 @@ impl Command {
         let registrar = watchdog::registrar().map_err(SpawnError::Watchdog)?;
         let mut command = self.to_tokio();
         registrar.attach(&mut command);
+        #[cfg(target_os = "linux")]
+        control_group::attach(&self.control_groups, &mut command)
+            .map_err(SpawnError::ControlGroup)?;
         let child = command
             .spawn()
             .map_err(|source| SpawnError::from_io(&self.program, self.has_path(), source))?;

@@ -41,6 +41,9 @@ pub enum SpawnError {
         #[source]
         source: io::Error,
     },
+    /// A control group that the child was to start in could not be opened.
+    #[error("a control group of the program could not be opened")]
+    ControlGroup(#[source] io::Error),
     /// The watchdog that ends children with this process could not be started.
     #[error("the watchdog of child processes could not be started")]
     Watchdog(#[source] io::Error),
@@ -70,7 +73,7 @@ impl SpawnError {
                 Some(format!("make it executable: chmod +x {program}"))
             }
             Self::Directory(_) => Some("create the directory, or correct `cwd`".to_owned()),
-            Self::Io { .. } | Self::Watchdog(_) => None,
+            Self::Io { .. } | Self::ControlGroup(_) | Self::Watchdog(_) => None,
         }
     }
 

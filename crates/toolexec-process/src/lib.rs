@@ -11,15 +11,20 @@
 //!   forked at the first spawn, notices and kills every group. On other systems only the first
 //!   two hold.
 //!
-//! A process that leaves its group (`setsid`) is out of reach of all three.
+//! A process that leaves its group (`setsid`) is out of reach of all three, unless it is
+//! [adopted](Child::adopt).
 //!
 //! This crate reads the environment in one function only, [`base_env`], for callers that ask.
 
 #[cfg(not(unix))]
 compile_error!("toolexec-process needs process groups, which only Unix has");
 
+#[cfg(target_os = "linux")]
+mod adopted;
 mod child;
 mod command;
+#[cfg(target_os = "linux")]
+mod control_group;
 mod env;
 mod error;
 mod limit;

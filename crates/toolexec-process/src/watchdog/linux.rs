@@ -44,6 +44,16 @@ pub(crate) fn registrar() -> io::Result<Registrar> {
     Ok(Registrar(start(&mut host, groups)?))
 }
 
+/// Announces a group that runs already.
+pub(crate) fn register(group: i32) -> io::Result<()> {
+    let registrar = registrar()?;
+    let mut host = lock();
+    if let Some(host) = &mut *host {
+        host.groups.insert(group);
+    }
+    registrar.0.send([REGISTER, group])
+}
+
 /// Withdraws a group: it is dead, and its id may be given to strangers.
 pub(crate) fn forget(group: i32) {
     let mut host = lock();

@@ -17,7 +17,7 @@ mod process;
 #[cfg(target_os = "linux")]
 pub use linux::watchdog_pid;
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{Registrar, forget, is_gone, registrar};
+pub(crate) use linux::{Registrar, forget, is_gone, register, registrar};
 
 #[cfg(not(target_os = "linux"))]
 mod absent;

@@ -125,6 +125,32 @@ async fn shutdown_asks_before_it_kills() {
     assert!(start.elapsed() >= 2 * grace);
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_left_the_group_and_was_adopted_ends_with_the_child() {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    let script = "setsid sleep 300 & echo $!; sleep 300";
+    let mut child = sh(script).env("PATH", "/usr/bin:/bin").spawn().unwrap();
+    let stdout = BufReader::new(child.take_stdout().unwrap());
+    let stray = stdout.lines().next_line().await.unwrap().unwrap();
+    let stray = stray.parse().unwrap();
+    child.adopt(stray).unwrap();
+    assert!(super::is_running(stray));
+    drop(child);
+    assert_eq!(left_after(Duration::from_secs(2), &[stray]).await, []);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_control_group_that_is_not_there_is_an_error() {
+    let missing = ["/sys/fs/cgroup/no-such-group".into()];
+    let error = sh("echo").control_groups(missing).spawn().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a control group of the program could not be opened"
+    );
+}
+
 /// The processes of a group.
 fn members(group: u32) -> Vec<u32> {
     let mut members = Vec::new();

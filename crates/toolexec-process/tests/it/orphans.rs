@@ -7,7 +7,7 @@ use toolexec_process::{Command, base_env, watchdog_pid};
 
 use super::{is_running, left_after};
 
-/// A parent that spawned a group: itself, and what it reported.
+/// A parent that spawned a group and adopted one that left it: itself, and what it reported.
 struct Doomed {
     // Killed with SIGKILL when dropped, as any child.
     parent: toolexec_process::Child,
@@ -27,8 +27,8 @@ async fn doomed() -> Doomed {
         .collect();
     Doomed {
         parent,
-        family: pids[..2].to_vec(),
-        watchdog: pids[2],
+        family: pids[..3].to_vec(),
+        watchdog: pids[3],
     }
 }
 

@@ -8,9 +8,14 @@
 //! |---|---|---|
 //! | `wasm` | [`wasm`]: the guest as a WebAssembly module in this process | an engine's |
 //! | `process` | [`process`]: the guest as a child process that the kernel locks in (Linux) | the kernel's |
+//! | `runc` | [`runc`]: the guest in a container that runc starts (Linux) | the kernel's |
+//! | `gvisor` | [`gvisor`]: the guest on a kernel of its own, gVisor's (Linux) | a kernel of its own |
 //! | `host` | [`host`]: the guest as a child process | none; for `dev` only |
 
-#[cfg(all(target_os = "linux", any(feature = "gvisor", feature = "process")))]
+#[cfg(all(
+    target_os = "linux",
+    any(feature = "gvisor", feature = "process", feature = "runc")
+))]
 mod cgroup;
 #[cfg(all(
     target_os = "linux",
@@ -24,6 +29,8 @@ mod cgroup;
 ))]
 mod container;
 pub mod doctor;
+#[cfg(all(feature = "gvisor", target_os = "linux"))]
+pub mod gvisor;
 #[cfg(feature = "host")]
 pub mod host;
 #[cfg(all(any(feature = "linux-guest", feature = "process"), target_os = "linux"))]
@@ -46,6 +53,8 @@ mod private;
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub mod process;
 mod registry;
+#[cfg(all(feature = "runc", target_os = "linux"))]
+pub mod runc;
 #[cfg(any(feature = "host", feature = "linux-guest", feature = "process"))]
 mod usage;
 #[cfg(feature = "wasm")]

@@ -47,13 +47,15 @@ pub(crate) fn warm(kind: Language) -> [&'static str; 2] {
 pub(crate) struct Piped {
     // Dropped first: the group is killed before its pipes are closed.
     child: Option<Child>,
-    #[cfg(feature = "host")]
+    #[cfg(any(feature = "gvisor", feature = "host"))]
     pid: u32,
     input: ChildStdin,
     output: ChildStdout,
     /// What it said before anybody asked.
     said: Vec<u8>,
     ended: Option<Ended>,
+    #[cfg(any(feature = "gvisor", feature = "runc"))]
+    exit: Option<Exit>,
 }
 
 impl Piped {
@@ -79,13 +81,15 @@ impl Piped {
             return Err(silent(&mut child).await);
         }
         Ok(Self {
-            #[cfg(feature = "host")]
+            #[cfg(any(feature = "gvisor", feature = "host"))]
             pid: child.pid(),
             child: Some(child),
             input,
             output,
             said,
             ended: None,
+            #[cfg(any(feature = "gvisor", feature = "runc"))]
+            exit: None,
         })
     }
 
@@ -124,9 +128,28 @@ impl Piped {
     }
 
     /// Its process id. Stays after it ended.
-    #[cfg(feature = "host")]
+    #[cfg(any(feature = "gvisor", feature = "host"))]
     pub(crate) fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// Ends a process together with it that left its group.
+    ///
+    /// # Errors
+    /// When the process is not there, or the kernel is too old.
+    #[cfg(all(feature = "runc", target_os = "linux"))]
+    pub(crate) fn adopt(&mut self, pid: u32) -> io::Result<()> {
+        match &mut self.child {
+            Some(child) => child.adopt(pid),
+            None => Ok(()),
+        }
+    }
+
+    /// The status with which it ended, once [`ended`](Self::ended) has said so and unless it was
+    /// killed.
+    #[cfg(any(feature = "gvisor", feature = "runc"))]
+    pub(crate) fn exit(&self) -> Option<Exit> {
+        self.exit
     }
 
     /// Whether it still runs, as far as is known without asking.
@@ -148,6 +171,10 @@ impl Piped {
         if let (None, Some(child)) = (&self.ended, &mut self.child)
             && let Some(exit) = child.wait().now_or_never()
         {
+            #[cfg(any(feature = "gvisor", feature = "runc"))]
+            {
+                self.exit = exit.as_ref().ok().copied();
+            }
             let how = exit.map_or(Ended::Exited, |exit| why(exit, child));
             self.ended = Some(how);
         }

@@ -156,7 +156,10 @@ impl<L: Launch> Pool<L> {
     }
 
     /// What starts the guests.
-    #[cfg(all(feature = "process", target_os = "linux"))]
+    #[cfg(all(
+        any(feature = "gvisor", feature = "process", feature = "runc"),
+        target_os = "linux"
+    ))]
     pub(crate) fn launcher(&self) -> &L {
         &self.shared.launcher
     }

@@ -17,6 +17,38 @@ pub(crate) fn measure(_pid: u32) -> GuestMeasure {
     GuestMeasure::default()
 }
 
+/// What a process, its children and theirs use now.
+#[cfg(all(target_os = "linux", any(feature = "gvisor", feature = "runc")))]
+pub(crate) fn of_family(pid: u32) -> GuestMeasure {
+    let own = measure(pid);
+    let children = children(pid).into_iter().map(of_family);
+    children.fold(own, |all, one| GuestMeasure {
+        cpu_time: add(all.cpu_time, one.cpu_time),
+        memory: add(all.memory, one.memory),
+    })
+}
+
+#[cfg(all(target_os = "linux", any(feature = "gvisor", feature = "runc")))]
+fn children(pid: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    let of_thread = |thread: std::fs::DirEntry| {
+        let children = std::fs::read_to_string(thread.path().join("children"));
+        let children = children.unwrap_or_default();
+        let pids = children.split_whitespace().map(str::parse);
+        pids.filter_map(Result::ok).collect::<Vec<u32>>()
+    };
+    threads.flat_map(of_thread).collect()
+}
+
+#[cfg(all(target_os = "linux", any(feature = "gvisor", feature = "runc")))]
+fn add<T: std::ops::Add<Output = T>>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one + other),
+        (one, other) => one.or(other),
+    }
+}
+
 /// Caps what a process may have from here on. What it has already is its engine, which is not
 /// counted: the answer is what that is, and whether the kernel took the caps.
 #[cfg(target_os = "linux")]

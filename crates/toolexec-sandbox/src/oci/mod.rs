@@ -2,3 +2,22 @@
 
 mod seccomp;
 pub(crate) mod spec;
+
+#[cfg(any(feature = "gvisor", feature = "runc"))]
+mod bundle;
+#[cfg(any(feature = "gvisor", feature = "runc"))]
+mod guest;
+#[cfg(any(feature = "gvisor", feature = "runc"))]
+mod launch;
+#[cfg(any(feature = "gvisor", feature = "runc"))]
+mod leftovers;
+#[cfg(any(feature = "gvisor", feature = "runc"))]
+mod runtime;
+#[cfg(any(feature = "gvisor", feature = "runc"))]
+mod sandbox;
+
+#[cfg(any(feature = "gvisor", feature = "runc"))]
+pub(crate) use {
+    runtime::Runtime,
+    sandbox::{Containers, LANGUAGES, Options},
+};

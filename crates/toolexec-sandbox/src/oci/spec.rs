@@ -209,10 +209,14 @@ fn resources(plan: &Plan<'_>) -> Value {
         }
     }
     if let Some(cpus) = plan.resources.cpus {
-        let quota = (cpus * PERIOD / 1000).max(LEAST_QUOTA);
-        all["cpu"] = json!({"quota": quota, "period": PERIOD});
+        all["cpu"] = json!({"quota": quota(cpus), "period": PERIOD});
     }
     all
+}
+
+/// Thousandths of a processor as time in each period.
+pub(crate) fn quota(cpus: u64) -> u64 {
+    (cpus.saturating_mul(PERIOD) / 1000).max(LEAST_QUOTA)
 }
 
 #[cfg(test)]

@@ -5,10 +5,8 @@ use std::path::PathBuf;
 use toolexec_core::sandbox::{Enforcement, Enforcer, LimitName, Limits};
 use toolexec_jail::Spec;
 
-use crate::cgroup::{Controller, Setting, Version};
+use crate::cgroup::{Controller, PERIOD, Setting, Version, basics, caps};
 
-/// How much CPU time a share is counted over, in microseconds.
-const PERIOD: u64 = 100_000;
 /// The threads of a guest: it can start no more, and the kernel counts besides.
 const PIDS: u64 = 8;
 /// What a control group holds above the limit: the stack, pipes and page tables, and what an engine
@@ -53,15 +51,7 @@ pub(super) fn enforcement(controllers: &[Controller]) -> Enforcement {
 
 /// What is written to the control group of a guest before it has a program.
 pub(super) fn at_start(version: Version) -> Vec<Setting> {
-    let pids = Setting::new(Controller::Pids, "pids.max", &PIDS);
-    match version {
-        Version::V1 => vec![pids, optional(Controller::Memory, "memory.swappiness", 0)],
-        Version::V2 => vec![
-            pids,
-            optional(Controller::Memory, "memory.swap.max", 0),
-            optional(Controller::Memory, "memory.oom.group", 1),
-        ],
-    }
+    basics(version, PIDS)
 }
 
 /// What is written to the control group of a guest that gets a program. It uses `used` bytes
@@ -70,36 +60,7 @@ pub(super) fn at_hand_over(version: Version, limits: &Limits, used: u64) -> Vec<
     let memory = limits
         .memory
         .map(|memory| memory.saturating_add(used + HEADROOM));
-    let quota = limits.cpus.map(quota);
-    let mut all = Vec::new();
-    match version {
-        Version::V1 => {
-            if let Some(memory) = memory {
-                let set = |file| Setting::new(Controller::Memory, file, &memory);
-                all.push(set("memory.limit_in_bytes"));
-                all.push(set("memory.memsw.limit_in_bytes").optional());
-            }
-            if let Some(quota) = quota {
-                let set = |file, value: u64| Setting::new(Controller::Cpu, file, &value);
-                all.push(set("cpu.cfs_period_us", PERIOD));
-                all.push(set("cpu.cfs_quota_us", quota));
-            }
-        }
-        Version::V2 => {
-            if let Some(memory) = memory {
-                all.push(Setting::new(Controller::Memory, "memory.max", &memory));
-            }
-            if let Some(quota) = quota {
-                let value = format!("{quota} {PERIOD}");
-                all.push(Setting::new(Controller::Cpu, "cpu.max", &value));
-            }
-        }
-    }
-    all
-}
-
-fn optional(controller: Controller, file: &'static str, value: u64) -> Setting {
-    Setting::new(controller, file, &value).optional()
+    caps(version, memory, limits.cpus.map(quota))
 }
 
 /// A share of processors as time in each period; the kernel takes no less than a millisecond.

@@ -1,6 +1,7 @@
 //! Control groups: where they may be made, one per guest, and the removal of what is left.
 
-use std::fmt;
+mod setting;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::label::Label;
+pub(crate) use setting::{PERIOD, Setting, basics, caps};
 
 /// How long dropping the last group waits for the kernel to let go of those that ended.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -27,15 +29,6 @@ pub(crate) enum Controller {
 pub(crate) enum Version {
     V1,
     V2,
-}
-
-/// Something to be written to a file of a control group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Setting {
-    controller: Controller,
-    file: &'static str,
-    value: String,
-    is_optional: bool,
 }
 
 /// Where control groups may be made: a directory for each controller, which in version 2 is the
@@ -76,29 +69,6 @@ impl Controller {
             Self::Pids => "pids",
             Self::Cpu => "cpu",
         }
-    }
-}
-
-impl Setting {
-    pub(crate) fn new(controller: Controller, file: &'static str, value: &impl ToString) -> Self {
-        Self {
-            controller,
-            file,
-            value: value.to_string(),
-            is_optional: false,
-        }
-    }
-
-    /// Not every kernel has this file.
-    pub(crate) fn optional(mut self) -> Self {
-        self.is_optional = true;
-        self
-    }
-}
-
-impl fmt::Display for Setting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.file, self.value)
     }
 }
 
@@ -144,6 +114,17 @@ impl Tree {
         self.parents.retain(|(_, parent)| may_make(parent));
         (!self.parents.is_empty()).then_some(self)
     }
+}
+
+/// Where the trees of control groups are mounted, of both versions.
+#[cfg(any(feature = "gvisor", feature = "runc"))]
+pub(crate) fn mount_points() -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mounts = mounts.lines().filter_map(Mount::parse);
+    mounts
+        .filter(|mount| matches!(mount.kind, "cgroup" | "cgroup2"))
+        .map(|mount| mount.point.into())
+        .collect()
 }
 
 /// The mount point of version 2, and the directory of this process in it.
@@ -367,7 +348,7 @@ impl Drop for Shared {
 }
 
 /// Ends and removes what hosts left behind that are gone.
-fn sweep(parent: &Path, label: &Label) {
+pub(crate) fn sweep(parent: &Path, label: &Label) {
     let Ok(entries) = fs::read_dir(parent) else {
         return;
     };

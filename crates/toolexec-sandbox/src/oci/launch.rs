@@ -1,0 +1,236 @@
+//! Starting guests in containers.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::{OnceCell, Semaphore};
+use toolexec_core::{Error, Result};
+use toolexec_process::{Command, base_env};
+
+use super::bundle::{Bundle, ID};
+use super::leftovers::{Leftovers, sweep};
+use super::runtime::Runtime;
+use super::spec::{self, Plan, Root};
+use crate::cgroup::{Cgroups, Controller, Group, Tree, basics, caps};
+use crate::container::{Kind, Resources};
+use crate::label::{self, Label};
+use crate::linux_guest::LinuxGuest;
+use crate::piped::{Piped, warm};
+use crate::pool::Launch;
+use crate::{private, unavailable};
+
+/// Starts guests in containers.
+pub(super) struct Launcher {
+    runtime: Runtime,
+    guest: LinuxGuest,
+    /// A root with programs in it.
+    root: Option<PathBuf>,
+    /// More would only wait for processors, and run out of patience.
+    slots: Semaphore,
+    place: OnceCell<Place>,
+    tree: OnceLock<Option<Tree>>,
+}
+
+/// What was found and made before the first start.
+struct Place {
+    program: PathBuf,
+    /// A root with nothing in it but the guest.
+    guest_root: PathBuf,
+    guest_program: PathBuf,
+    /// The directory of all containers of this user.
+    containers: PathBuf,
+    label: Label,
+    cgroups: Option<Cgroups>,
+    leftovers: Arc<Leftovers>,
+}
+
+/// A guest in a container that has said hello.
+pub(super) struct Inmate {
+    // Dropped first: the rest can go when the guest is dead.
+    pub(super) piped: Piped,
+    /// Whose family is measured: the first process of the container, or its kernel.
+    pub(super) pid: u32,
+    pub(super) group: Option<Group>,
+    _bundle: Bundle,
+}
+
+impl Launcher {
+    pub(super) fn new(runtime: Runtime, guest: LinuxGuest, root: Option<PathBuf>) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            runtime,
+            guest,
+            root,
+            slots: Semaphore::new(2 * processors),
+            place: OnceCell::new(),
+            tree: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// What control groups of guests control; nothing, where none can be made.
+    pub(super) fn controllers(&self) -> Vec<Controller> {
+        let parents = self.tree().map(|tree| tree.parents.as_slice());
+        let parents = parents.unwrap_or_default().iter();
+        parents.map(|(controller, _)| *controller).collect()
+    }
+
+    fn tree(&self) -> Option<&Tree> {
+        self.tree
+            .get_or_init(|| {
+                let may_make = self.runtime.joins_groups || is_root();
+                may_make.then(Tree::find).flatten()
+            })
+            .as_ref()
+    }
+
+    async fn place(&self) -> Result<&Place> {
+        let make = || async {
+            let guest = self.guest.clone();
+            // Unpacking takes a while the first time.
+            let found = tokio::task::spawn_blocking(move || Ok((guest.root()?, guest.program()?)));
+            let (guest_root, guest_program) = found
+                .await
+                .map_err(|error| unavailable("the guest is not there").with_source(error))??;
+            self.make_place(guest_root, guest_program)
+        };
+        self.place.get_or_try_init(make).await
+    }
+
+    fn make_place(&self, guest_root: PathBuf, guest_program: PathBuf) -> Result<Place> {
+        let cache = guest_root.parent().unwrap_or(Path::new("/"));
+        let containers = cache.join("containers");
+        private::create_dir(&containers).map_err(|error| {
+            unavailable("the directory of containers cannot be made").with_source(error)
+        })?;
+        let label = Label::own();
+        sweep(&containers, &label);
+        let joins = |_: &&Tree| self.runtime.joins_groups;
+        let tree = self.tree().filter(joins).cloned();
+        Ok(Place {
+            program: self.runtime.find()?,
+            guest_root,
+            guest_program,
+            containers,
+            cgroups: tree.map(|tree| Cgroups::new(tree, label.clone())),
+            label,
+            leftovers: Arc::default(),
+        })
+    }
+
+    fn plan(&self, place: &Place, kind: &Kind, name: &str) -> serde_json::Value {
+        let root = match &self.root {
+            Some(directory) => Root::Programs {
+                directory,
+                guest: &place.guest_program,
+            },
+            None => Root::Guest(&place.guest_root),
+        };
+        let cgroup = format!("/{name}");
+        let makes_group = !self.runtime.joins_groups && self.tree().is_some();
+        let user = rustix::process::geteuid().as_raw();
+        let group = rustix::process::getegid().as_raw();
+        let maps_user = !is_root() && self.runtime.maps_users;
+        spec::spec(&Plan {
+            root,
+            args: &warm(kind.language),
+            resources: &kind.resources,
+            cgroup: makes_group.then_some(cgroup.as_str()),
+            caps_swap: caps_swap(),
+            counts_processes: self.runtime.counts_processes,
+            rootless: maps_user.then_some((user, group)),
+        })
+    }
+
+    fn command(&self, place: &Place, bundle: &Bundle, group: Option<&Group>) -> Command {
+        let mut root = OsString::from("--root=");
+        root.push(bundle.state());
+        Command::new(place.program.to_string_lossy())
+            .envs(base_env().into_iter().filter(|(name, _)| name == "PATH"))
+            .arg(root)
+            .args(self.runtime.options(is_root()))
+            .args(["run", "--bundle"])
+            .arg(bundle.directory())
+            .arg(ID)
+            .control_groups(group.map(Group::dirs).unwrap_or_default())
+    }
+
+    /// The control group of a guest, where the runtime does not make it.
+    fn group(&self, place: &Place, guest: u64, resources: &Resources) -> Result<Option<Group>> {
+        let Some(cgroups) = &place.cgroups else {
+            return Ok(None);
+        };
+        let version = cgroups.version();
+        let mut settings = basics(version, self.runtime.threads);
+        let memory = resources.memory.map(|memory| self.runtime.memory(memory));
+        settings.extend(caps(version, memory, resources.cpus.map(spec::quota)));
+        let group = cgroups.make(guest, &settings).map_err(|error| {
+            unavailable("the control group of a guest cannot be made").with_source(error)
+        })?;
+        Ok(Some(group))
+    }
+}
+
+impl Launch for Launcher {
+    type Kind = Kind;
+    type Guest = Inmate;
+
+    async fn launch(&self, kind: &Kind) -> Result<Inmate> {
+        let place = self.place().await?;
+        // Never closed.
+        let _slot = self.slots.acquire().await.ok();
+        let guest = label::next_guest();
+        let name = place.label.of(guest);
+        let plan = self.plan(place, kind, &name);
+        let bundle = Bundle::write(&place.containers, &name, &plan, &place.leftovers);
+        let bundle = bundle.map_err(|error| {
+            unavailable("the directory of a container cannot be made").with_source(error)
+        })?;
+        let group = self.group(place, guest, &kind.resources)?;
+        let command = self.command(place, &bundle, group.as_ref());
+        let started = Piped::start(command).await;
+        let mut piped = started.map_err(|error| self.runtime.explain(&error))?;
+        let pid = if self.runtime.joins_groups {
+            piped.pid()
+        } else {
+            adopt(&mut piped, &bundle)?
+        };
+        Ok(Inmate {
+            piped,
+            pid,
+            group,
+            _bundle: bundle,
+        })
+    }
+
+    fn is_alive(guest: &mut Inmate) -> bool {
+        guest.piped.ended().is_none()
+    }
+}
+
+/// Ties the first process of a container, which leads a session of its own, to its runtime.
+fn adopt(piped: &mut Piped, bundle: &Bundle) -> Result<u32> {
+    let lost = || unavailable("the runtime does not say which process it started");
+    let pid = bundle.first_process().ok_or_else(lost)?;
+    let adopted = piped.adopt(pid);
+    adopted.map_err(|error: std::io::Error| -> Error {
+        unavailable("the container cannot be tied to this process").with_source(error)
+    })?;
+    Ok(pid)
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Whether the kernel counts what is swapped out: always in version 2, if it was started so in
+/// version 1.
+fn caps_swap() -> bool {
+    let memory = Path::new("/sys/fs/cgroup/memory");
+    !memory.exists() || fs::exists(memory.join("memory.memsw.limit_in_bytes")).unwrap_or(false)
+}

@@ -1,0 +1,126 @@
+//! What runtimes differ in.
+
+use std::path::{Path, PathBuf};
+
+use toolexec_core::sandbox::{Enforcement, Enforcer, LimitName};
+use toolexec_core::{Error, Result};
+use toolexec_process::base_env;
+
+use crate::cgroup::Controller;
+use crate::unavailable;
+
+/// Where programs for root are that an ordinary user's `PATH` may lack.
+const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// A program that runs bundles, and what is special about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Runtime {
+    /// A path, or a name that is looked for.
+    pub(crate) program: PathBuf,
+    /// What it is called.
+    pub(crate) name: &'static str,
+    /// What brings it.
+    pub(crate) install: &'static str,
+    /// What it is always told.
+    pub(crate) options: Vec<String>,
+    /// What it is told besides where it is not root.
+    pub(crate) rootless_options: &'static [&'static str],
+    /// Whether it runs in a control group of ours, with all it starts, and makes none.
+    pub(crate) joins_groups: bool,
+    /// Whether it makes the user namespace of an ordinary user from what it is told.
+    pub(crate) maps_users: bool,
+    /// Whether it counts the processes of each container, in whatever control group.
+    pub(crate) counts_processes: bool,
+    /// The most threads and processes of the machine that one container takes.
+    pub(crate) threads: u64,
+    /// What its own kernel takes of the memory of a control group.
+    pub(crate) own_memory: u64,
+    /// The least memory of a control group in which it starts.
+    pub(crate) least_memory: u64,
+}
+
+impl Runtime {
+    /// The memory of a control group for a guest that needs so much.
+    pub(super) fn memory(&self, guest: u64) -> u64 {
+        guest.saturating_add(self.own_memory).max(self.least_memory)
+    }
+
+    pub(super) fn options(&self, is_root: bool) -> Vec<String> {
+        let mut options = self.options.clone();
+        if !is_root {
+            options.extend(self.rootless_options.iter().map(ToString::to_string));
+        }
+        options
+    }
+
+    /// What is enforced where control groups have these controllers.
+    pub(super) fn enforcement(&self, controllers: &[Controller]) -> Enforcement {
+        let mut all = vec![
+            (LimitName::Memory, Enforcer::Guest),
+            (LimitName::CpuTime, Enforcer::Host),
+            (LimitName::CpuTime, Enforcer::Kernel),
+            // The root is read-only but for a file system in memory of that size.
+            (LimitName::Disk, Enforcer::Kernel),
+        ];
+        let has = |controller| controllers.contains(&controller);
+        if has(Controller::Memory) {
+            all.push((LimitName::Memory, Enforcer::Kernel));
+        }
+        if has(Controller::Cpu) {
+            all.push((LimitName::Cpus, Enforcer::Kernel));
+        }
+        if self.counts_processes || has(Controller::Pids) {
+            all.push((LimitName::Pids, Enforcer::Kernel));
+        }
+        all
+    }
+
+    /// Where the program is.
+    ///
+    /// # Errors
+    /// When it is not there; says what brings it.
+    pub(super) fn find(&self) -> Result<PathBuf> {
+        let path = base_env().into_iter().find(|(name, _)| name == "PATH");
+        let path = path.map(|(_, path)| path).unwrap_or_default();
+        let places = std::env::split_paths(&path).chain(SYSTEM.map(PathBuf::from));
+        let found = if self.program.components().count() > 1 {
+            Some(self.program.clone())
+        } else {
+            places
+                .map(|place| place.join(&self.program))
+                .find(|program| program.is_file())
+        };
+        found
+            .filter(|program| program.is_file())
+            .ok_or_else(|| self.missing())
+    }
+
+    fn missing(&self) -> Error {
+        let program = Path::new(&self.program).display();
+        unavailable(&format!("{} is not installed", self.name))
+            .with_hint(self.install)
+            .with_source(std::io::Error::other(format!("no program {program}")))
+    }
+
+    /// Says what to do about a container that does not start.
+    pub(super) fn explain(&self, error: &Error) -> Error {
+        let causes = error.report().causes.join(": ");
+        let hint = if causes.contains("cgroup") {
+            "control groups cannot be made: run as root, outside of a container that mounts them \
+             read-only"
+        } else if causes.contains("user_namespaces") || causes.contains("uid_map") {
+            "user namespaces are off or used up: sysctl user.max_user_namespaces, \
+             kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns"
+        } else if causes.contains("flag provided but not defined")
+            || causes.contains("invalid platform")
+            || causes.contains("unknown platform")
+        {
+            "the program is too old, or another one of that name"
+        } else {
+            "try its own example first: it may need rights that this container or user lacks"
+        };
+        let told = unavailable(&format!("{} does not start a container", self.name));
+        let told = told.with_hint(hint).with_hint(self.install);
+        told.with_source(std::io::Error::other(causes))
+    }
+}

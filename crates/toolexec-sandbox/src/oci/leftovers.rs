@@ -152,8 +152,8 @@ mod tests {
         assert!(!late.exists());
     }
 
-    #[test]
-    fn only_what_belongs_to_hosts_that_are_gone_is_swept() {
+    #[tokio::test]
+    async fn only_what_belongs_to_hosts_that_are_gone_is_swept() {
         let place = tempfile::tempdir().unwrap();
         let own = Label::own();
         let mine = place.path().join(own.of(1));
@@ -164,15 +164,15 @@ mod tests {
         for path in [&mine, &orphan, &other] {
             fs::create_dir(path).unwrap();
         }
-        let mut sleeper = std::process::Command::new("sh")
+        let mut sleeper = toolexec_process::Command::new("/bin/sh")
             .args(["-c", "sleep 300"])
             .arg(&orphan)
+            .env("PATH", "/usr/bin:/bin")
             .spawn()
             .unwrap();
         sweep(place.path(), &own);
         let there = [&mine, &orphan, &other].map(|path| path.exists());
         assert_eq!(there, [true, false, true]);
-        use std::os::unix::process::ExitStatusExt;
-        assert_eq!(sleeper.wait().unwrap().signal(), Some(9));
+        assert_eq!(sleeper.wait().await.unwrap().signal, Some(9));
     }
 }

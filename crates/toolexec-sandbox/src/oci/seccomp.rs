@@ -82,7 +82,7 @@ const RUNTIME: &[&str] = &[
 
 /// What programs of an ordinary root take besides: files, processes, sockets, timers. Nothing here
 /// mounts, traces, loads, makes namespaces, keeps keys, or opens an interface to the kernel such
-/// as bpf, perf, io_uring and userfaultfd.
+/// as those to bpf, perf, uring and faults.
 const PROGRAMS: &[&str] = &[
     "accept",
     "accept4",

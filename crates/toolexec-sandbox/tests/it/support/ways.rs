@@ -17,10 +17,16 @@ use std::sync::{Arc, OnceLock};
 use toolexec_core::DocStore;
 use toolexec_core::code::CodeExecutor;
 use toolexec_core::sandbox::{Language, Profile, Sandbox, Sandboxes};
+#[cfg(all(feature = "gvisor", target_os = "linux"))]
+use toolexec_sandbox::gvisor::GvisorSandbox;
 use toolexec_sandbox::host::HostSandbox;
+#[cfg(all(feature = "linux-guest", target_os = "linux"))]
+use toolexec_sandbox::linux_guest::LinuxGuest;
 use toolexec_sandbox::process::ProcessSandbox;
+#[cfg(all(feature = "runc", target_os = "linux"))]
+use toolexec_sandbox::runc::RuncSandbox;
 use toolexec_sandbox::wasm::WasmSandbox;
-use toolexec_testkit::{Missing, require};
+use toolexec_testkit::{Missing, daemons, require};
 
 use super::{LANGUAGES, Tools};
 
@@ -36,7 +42,7 @@ macro_rules! walls {
 macro_rules! in_every_sandbox {
     ($($suite:ident),+ $(,)?) => {$(
         mod $suite {
-            walls! { tests!($suite wasm host) }
+            walls! { tests!($suite wasm host runc gvisor) }
         }
     )+};
 }
@@ -138,6 +144,61 @@ pub(crate) fn host() -> Way {
     }
 }
 
+/// The guest in a container that runc starts.
+pub(crate) fn runc() -> Way {
+    Way {
+        name: "runc",
+        profile: Profile::Standard,
+        at_once: 50,
+        every: 16,
+        make: make_runc,
+    }
+}
+
+#[cfg(all(feature = "runc", target_os = "linux"))]
+fn make_runc(guests: Guests) -> Made {
+    let program = daemons::runc()?;
+    let sandbox = RuncSandbox::builder(linux_guest());
+    let sandbox = sandbox.program(program).warm(guests.warm);
+    Ok(Arc::new(sandbox.build()))
+}
+
+#[cfg(not(all(feature = "runc", target_os = "linux")))]
+fn make_runc(_: Guests) -> Made {
+    Err(Missing::feature("runc"))
+}
+
+/// The guest on gVisor.
+pub(crate) fn gvisor() -> Way {
+    Way {
+        name: "gvisor",
+        profile: Profile::Hardened,
+        at_once: 50,
+        every: 64,
+        make: make_gvisor,
+    }
+}
+
+#[cfg(all(feature = "gvisor", target_os = "linux"))]
+fn make_gvisor(guests: Guests) -> Made {
+    let program = daemons::runsc()?;
+    let sandbox = GvisorSandbox::builder(linux_guest());
+    let sandbox = sandbox.program(program).warm(guests.warm);
+    Ok(Arc::new(sandbox.build()))
+}
+
+#[cfg(not(all(feature = "gvisor", target_os = "linux")))]
+fn make_gvisor(_: Guests) -> Made {
+    Err(Missing::feature("gvisor"))
+}
+
+/// The guest as a static program.
+#[cfg(all(feature = "linux-guest", target_os = "linux"))]
+fn linux_guest() -> LinuxGuest {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("linux-guest");
+    LinuxGuest::built_in(Some(cache))
+}
+
 /// One module in memory for all tests of a process: compiling it takes seconds.
 fn one_wasm() -> WasmSandbox {
     static SANDBOX: OnceLock<WasmSandbox> = OnceLock::new();
@@ -162,7 +223,7 @@ macro_rules! list {
 impl Way {
     /// The way with a name.
     pub(crate) fn named(name: &str) -> Self {
-        let all: &[fn() -> Self] = walls! { list!(wasm host) };
+        let all: &[fn() -> Self] = walls! { list!(wasm host runc gvisor) };
         let mut all = all.iter().map(|way| way());
         all.find(|way| way.name == name).unwrap()
     }

@@ -109,8 +109,19 @@ fn read_word(word: &str) -> Result<Word, Failure> {
     }
 }
 
-/// Reads a file of at most [`MAX_INPUT`] bytes.
+/// Reads a text file of at most [`MAX_INPUT`] bytes.
 pub(crate) fn read_file(path: &Path) -> Result<String, Failure> {
+    String::from_utf8(read_bytes(path)?).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Failure::usage(format!(
+            "{} is not text in UTF-8: byte {at} is not part of a character",
+            path.display()
+        ))
+    })
+}
+
+/// Reads a file of at most [`MAX_INPUT`] bytes.
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |error: std::io::Error| {
         Failure::usage(format!("{} cannot be read: {error}", path.display()))
     };
@@ -126,13 +137,7 @@ pub(crate) fn read_file(path: &Path) -> Result<String, Failure> {
     file.take(MAX_INPUT)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        Failure::usage(format!(
-            "{} is not text in UTF-8: byte {at} is not part of a character",
-            path.display()
-        ))
-    })
+    Ok(bytes)
 }
 
 fn object(text: &str, whence: &str) -> Result<Word, Failure> {

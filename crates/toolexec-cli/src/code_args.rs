@@ -104,6 +104,8 @@ pub(crate) enum CodeLang {
     Python,
     /// The little language of toolexec.
     Script,
+    /// A WebAssembly module, or its bytes as base64 text.
+    Wasm,
     /// Go; needs a sandbox with a Go toolchain.
     Go,
 }
@@ -127,6 +129,7 @@ impl CodeLang {
             Self::TypeScript => Some(Language::TypeScript),
             Self::Python => Some(Language::Python),
             Self::Script => Some(Language::Script),
+            Self::Wasm => Some(Language::Wasm),
             Self::Go => None,
         }
     }
@@ -138,6 +141,7 @@ impl CodeLang {
             Self::TypeScript => "TypeScript",
             Self::Python => "Python",
             Self::Script => "script",
+            Self::Wasm => "WebAssembly",
             Self::Go => "Go",
         }
     }
@@ -149,6 +153,7 @@ impl CodeLang {
             "ts" | "mts" | "cts" => Some(Self::TypeScript),
             "py" => Some(Self::Python),
             "script" => Some(Self::Script),
+            "wasm" => Some(Self::Wasm),
             "go" => Some(Self::Go),
             _ => None,
         }

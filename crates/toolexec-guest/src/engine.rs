@@ -43,7 +43,6 @@ pub fn create(language: Language) -> Option<Box<dyn Engine>> {
         }
         #[cfg(feature = "python")]
         Language::Python => Some(Box::new(crate::python::Python::new())),
-        #[cfg(not(all(feature = "javascript", feature = "python")))]
         _ => None,
     }
 }
@@ -63,7 +62,6 @@ pub fn warm(language: Language) -> Option<(Language, Box<dyn Engine>)> {
             engine.warm().ok()?;
             Some((language, Box::new(engine)))
         }
-        #[cfg(not(all(feature = "javascript", feature = "python")))]
         _ => None,
     }
 }

@@ -154,7 +154,7 @@ impl Session {
 fn family(language: Language) -> Language {
     match language {
         Language::JavaScript | Language::TypeScript | Language::Script => Language::JavaScript,
-        Language::Python => Language::Python,
+        other => other,
     }
 }
 

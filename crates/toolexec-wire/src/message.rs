@@ -117,6 +117,8 @@ pub enum Language {
     Python,
     /// The little language of toolexec.
     Script,
+    /// A WebAssembly module; its bytes come beside the message, which has no text.
+    Wasm,
 }
 
 /// A program to run.

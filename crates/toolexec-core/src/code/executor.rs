@@ -12,7 +12,7 @@ use super::settings::CodeSettings;
 use super::submission::Submission;
 use crate::chain::ChainLimits;
 use crate::context::CallContext;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::gateway::{Direct, Gateway};
 use crate::results::ResultStore;
 use crate::run::Runner;
@@ -92,7 +92,12 @@ impl CodeExecutor {
     ///
     /// # Cancel safety
     /// Dropping the future ends the guest; nothing ran.
-    pub async fn check(&self, submission: Submission, cx: &CallContext) -> Result<Vec<Problem>> {
+    pub async fn check(
+        &self,
+        mut submission: Submission,
+        cx: &CallContext,
+    ) -> Result<Vec<Problem>> {
+        submission.prepare()?;
         let mut session = self.start(&submission, false).await?;
         session.check(submission, cx).await
     }
@@ -110,6 +115,13 @@ impl CodeExecutor {
         limits: Limits,
         profile: Option<Profile>,
     ) -> Result<CodeSession> {
+        if language == Language::Wasm {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "a WebAssembly module keeps nothing from one program to the next",
+            )
+            .with_hint("execute each module by itself, or open a session of another language"));
+        }
         let mut submission = Submission::new(language, "").limits(limits);
         submission.profile = profile;
         self.start(&submission, true).await
@@ -134,11 +146,11 @@ impl CodeExecutor {
 
     async fn run(
         &self,
-        submission: Submission,
+        mut submission: Submission,
         cx: &CallContext,
         events: &Sink,
     ) -> Result<Outcome> {
-        submission.validate()?;
+        submission.prepare()?;
         let mut session = self.start(&submission, false).await?;
         session.run(submission, cx, events).await
     }
@@ -156,7 +168,12 @@ impl CodeExecutor {
             .sandboxes
             .choose(profile, language, &limits)
             .await?;
-        let guest = sandbox.start(SessionSpec { language, limits }).await?;
+        let spec = SessionSpec {
+            language,
+            limits,
+            module: submission.module.clone(),
+        };
+        let guest = sandbox.start(spec).await?;
         let name = sandbox.name().to_owned();
         Ok(CodeSession::new(
             self.clone(),

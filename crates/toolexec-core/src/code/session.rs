@@ -79,8 +79,14 @@ impl CodeSession {
     ///
     /// # Cancel safety
     /// Dropping the future closes the session. To keep it, cancel through the context's token.
-    pub async fn execute(&mut self, submission: Submission, cx: &CallContext) -> Result<Outcome> {
-        submission.validate()?;
+    pub async fn execute(
+        &mut self,
+        mut submission: Submission,
+        cx: &CallContext,
+    ) -> Result<Outcome> {
+        // The language is the session's.
+        submission.language = self.language;
+        submission.prepare()?;
         self.run(submission, cx, &None).await
     }
 
@@ -125,7 +131,6 @@ impl CodeSession {
         submission: Submission,
         cx: &CallContext,
     ) -> Result<Vec<Problem>> {
-        submission.validate()?;
         self.ready(&submission).await?;
         self.closed = true;
         let budget = Arc::new(CallBudget::new(Some(0)));

@@ -1,7 +1,10 @@
 //! A program as its author hands it in.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
+use super::module;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sandbox::{Language, Limits, Profile};
 
@@ -14,8 +17,10 @@ pub const MAX_SOURCE: usize = 1 << 20;
 pub struct Submission {
     /// Its language.
     pub language: Language,
-    /// Its text.
+    /// Its text. Of a WebAssembly module, the bytes as base64, where `module` has none.
     pub source: String,
+    /// The bytes of a WebAssembly module: the program, where its language is `wasm`.
+    pub module: Option<Arc<[u8]>>,
     /// Values it finds as global variables.
     pub inputs: Map<String, Value>,
     /// What it may use; where nothing is said, the executor's defaults hold.
@@ -32,10 +37,19 @@ impl Submission {
         Self {
             language,
             source: source.into(),
+            module: None,
             inputs: Map::new(),
             limits: Limits::default(),
             profile: None,
             check: true,
+        }
+    }
+
+    /// A WebAssembly module or component without inputs and limits of its own.
+    pub fn module(bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self {
+            module: Some(bytes.into()),
+            ..Self::new(Language::Wasm, "")
         }
     }
 
@@ -63,7 +77,23 @@ impl Submission {
         self
     }
 
-    pub(super) fn validate(&self) -> Result<()> {
+    /// Refuses what is too large. The bytes of a module are then in `module`, and only there.
+    pub(super) fn prepare(&mut self) -> Result<()> {
+        if self.language != Language::Wasm {
+            return self.check_source();
+        }
+        if self.module.is_none() {
+            self.module = Some(module::decode(&self.source)?);
+        }
+        self.source.clear();
+        module::check_size(self.module.as_ref().map_or(0, |module| module.len()))
+    }
+
+    fn check_source(&self) -> Result<()> {
+        if self.module.is_some() {
+            let message = "a module is a program of the language wasm";
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
         if self.source.len() > MAX_SOURCE {
             let message = format!(
                 "the program has {} bytes; at most {MAX_SOURCE} are allowed",

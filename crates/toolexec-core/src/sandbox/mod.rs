@@ -10,6 +10,8 @@ mod policy;
 mod profile;
 mod session;
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
@@ -70,4 +72,6 @@ pub struct SessionSpec {
     pub language: Language,
     /// What the program may use.
     pub limits: Limits,
+    /// The program itself, where it is a WebAssembly module: it does not come on the stream.
+    pub module: Option<Arc<[u8]>>,
 }

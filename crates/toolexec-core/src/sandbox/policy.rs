@@ -198,6 +198,7 @@ pub(crate) fn language_name(language: Language) -> &'static str {
         Language::TypeScript => "typescript",
         Language::Python => "python",
         Language::Script => "script",
+        Language::Wasm => "wasm",
     }
 }
 

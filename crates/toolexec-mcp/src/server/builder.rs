@@ -19,11 +19,12 @@ use super::tasks::Tasks;
 use super::{Server, Shared};
 
 /// The languages of programs, as clients name them.
-const LANGUAGES: [(Language, &str); 4] = [
+const LANGUAGES: [(Language, &str); 5] = [
     (Language::JavaScript, "javascript"),
     (Language::TypeScript, "typescript"),
     (Language::Python, "python"),
     (Language::Script, "script"),
+    (Language::Wasm, "wasm"),
 ];
 
 /// Puts a [`Server`] together.

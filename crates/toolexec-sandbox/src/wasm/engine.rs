@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -20,6 +21,10 @@ const IDLE: u32 = 50;
 const WASM_STACK: usize = 4 << 20;
 /// The stack on which a guest and what it imports run.
 const FIBER_STACK: usize = WASM_STACK + (512 << 10);
+/// The stack of a user's module: what its compiler puts into its memory is not on it.
+const USER_STACK: usize = 1 << 20;
+/// How many calls of a trap are told.
+const MAX_FRAMES: usize = 16;
 /// Memory of a slot that is kept and cleaned by hand, not given back to the system.
 const KEEP_RESIDENT: usize = 8 << 20;
 /// No page is smaller.
@@ -46,10 +51,18 @@ impl Machine {
     /// An engine with room for `slots` instances.
     pub(super) fn new(slots: u32) -> Result<Self> {
         // Where the pool's address space is not to be had, instances are made one by one.
-        let (engine, mapped) = match Engine::new(&config(Some(slots))) {
-            Ok(engine) => (engine, Some(Arc::default())),
-            Err(_) => (Engine::new(&config(None))?, None),
-        };
+        match Engine::new(&config(Some(slots))) {
+            Ok(engine) => Self::with(engine, Some(Arc::default())),
+            Err(_) => Self::with(Engine::new(&config(None))?, None),
+        }
+    }
+
+    /// An engine for modules that users hand in: they differ too much for a pool.
+    pub(super) fn for_users() -> Result<Self> {
+        Self::with(Engine::new(&user_config())?, None)
+    }
+
+    fn with(engine: Engine, mapped: Option<Arc<Mutex<HashMap<usize, usize>>>>) -> Result<Self> {
         let (sender, receiver) = std::sync::mpsc::channel::<Arc<Clock>>();
         let weak = engine.weak();
         let thread = thread::Builder::new()
@@ -159,5 +172,20 @@ fn config(slots: Option<u32>) -> Config {
             .pagemap_scan(Enabled::Auto);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     }
+    config
+}
+
+/// What users' modules may be made of: WebAssembly 2.0 and what compilers emit by default beside
+/// it. Memory of 64 bits and threads are refused.
+fn user_config() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .max_wasm_stack(USER_STACK)
+        .async_stack_size(USER_STACK + (256 << 10))
+        .wasm_backtrace_max_frames(NonZeroUsize::new(MAX_FRAMES))
+        // One module, however large, takes one processor while it is compiled.
+        .parallel_compilation(false)
+        .wasm_memory64(false);
     config
 }

@@ -131,16 +131,21 @@ fn clocks(linker: &mut Linker<State>) -> Result<()> {
         |mut caller: Caller<'_, State>, at: u32, len: u32| {
             let memory = memory(&mut caller)?;
             let buffer = slice(memory.data_mut(&mut caller), at, len)?;
-            let seed = RandomState::new();
-            for (number, piece) in buffer.chunks_mut(8).enumerate() {
-                let random = seed.hash_one(number).to_le_bytes();
-                piece.copy_from_slice(&random[..piece.len()]);
-            }
+            random(buffer);
             Ok(errno::SUCCESS)
         },
     )?;
     linker.func_wrap(WASI, "sched_yield", || errno::SUCCESS)?;
     Ok(())
+}
+
+/// Random bytes that nothing may rely on for secrets.
+pub(super) fn random(into: &mut [u8]) {
+    let seed = RandomState::new();
+    for (number, piece) in into.chunks_mut(8).enumerate() {
+        let random = seed.hash_one(number).to_le_bytes();
+        piece.copy_from_slice(&random[..piece.len()]);
+    }
 }
 
 /// No arguments and no variables.

@@ -39,14 +39,17 @@ struct MemoryLimit {
 
 /// What is seen of the memory from outside.
 #[derive(Debug, Default)]
-struct Watched {
+pub(super) struct Watched {
     peak: AtomicUsize,
     refused: AtomicBool,
 }
 
+/// What runs: to its end, or until it is dropped.
+type Life = Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>;
+
 /// A guest that runs.
 pub(super) struct Instance {
-    run: Option<Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>>,
+    run: Option<Life>,
     machine: Machine,
     pipe: Pipe,
     watched: Arc<Watched>,
@@ -57,7 +60,30 @@ pub(super) struct Instance {
     slot: Option<OwnedSemaphorePermit>,
 }
 
+impl Watched {
+    /// So much is used now.
+    pub(super) fn used(&self, bytes: usize) {
+        self.peak.fetch_max(bytes, Ordering::Relaxed);
+    }
+
+    /// More was asked for than there may be.
+    pub(super) fn refuse(&self) {
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether more was asked for than there may be.
+    pub(super) fn has_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// The most that was used at a time.
+    pub(super) fn peak(&self) -> usize {
+        self.peak.load(Ordering::Relaxed)
+    }
+}
+
 impl Instance {
+    /// A guest of this crate's own.
     pub(super) fn start(
         machine: &Machine,
         module: InstancePre<State>,
@@ -86,8 +112,21 @@ impl Instance {
         store.limiter(|state| &mut state.limit);
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
-        Ok(Self {
-            run: Some(Box::pin(run(store, module))),
+        let run = run(store, module);
+        Ok(Self::new(machine, run, pipe, watched, limits, slot))
+    }
+
+    /// Whatever runs at the other end of `pipe`.
+    pub(super) fn new(
+        machine: &Machine,
+        run: impl Future<Output = wasmtime::Result<()>> + Send + 'static,
+        pipe: Pipe,
+        watched: Arc<Watched>,
+        limits: &Limits,
+        slot: OwnedSemaphorePermit,
+    ) -> Self {
+        Self {
+            run: Some(Box::pin(run)),
             machine: machine.clone(),
             pipe,
             watched,
@@ -95,7 +134,7 @@ impl Instance {
             cpu_limit: limits.cpu_time,
             ended: None,
             slot: Some(slot),
-        })
+        }
     }
 
     fn end(&mut self, why: Ended) {
@@ -136,7 +175,7 @@ impl Instance {
         match error.downcast_ref::<Trap>() {
             Some(Trap::StackOverflow) => Ended::StackOverflow,
             // A guest whose memory may not grow ends itself.
-            _ if self.watched.refused.load(Ordering::Relaxed) => Ended::OutOfMemory,
+            _ if self.watched.has_refused() => Ended::OutOfMemory,
             Some(trap) => Ended::Crashed {
                 how: format!("trapped: {trap}"),
             },
@@ -179,10 +218,9 @@ impl Guest for Instance {
     }
 
     fn usage(&mut self) -> GuestMeasure {
-        let peak = self.watched.peak.load(Ordering::Relaxed);
         GuestMeasure {
             cpu_time: Some(self.cpu_time),
-            memory: Some(peak as u64),
+            memory: Some(self.watched.peak() as u64),
         }
     }
 
@@ -240,12 +278,10 @@ impl ResourceLimiter for MemoryLimit {
     ) -> wasmtime::Result<bool> {
         let allowed = desired <= self.most.min(maximum.unwrap_or(usize::MAX));
         if allowed {
-            let peak = &self.shared.peak;
-            peak.fetch_max(desired, Ordering::Relaxed);
+            self.shared.used(desired);
             self.machine.forget(self.address);
         } else {
-            let refused = &self.shared.refused;
-            refused.store(true, Ordering::Relaxed);
+            self.shared.refuse();
         }
         Ok(allowed)
     }

@@ -12,6 +12,7 @@ mod engine;
 mod imports;
 mod instance;
 mod pipe;
+mod user;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -19,16 +20,18 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use toolexec_core::sandbox::{
-    Description, Enforcer, Isolation, Language, LimitName, Sandbox, Session, SessionSpec,
+    Description, Enforcer, Isolation, Language, LimitName, Limits, Sandbox, Session, SessionSpec,
 };
 use toolexec_core::{Error, ErrorKind, Result};
 use wasmtime::InstancePre;
 
 pub use artefact::Artefact;
 use engine::Machine;
-use instance::{Instance, State};
+use instance::{Instance, State, Watched};
+use pipe::Pipe;
+use user::Compiler;
 
 /// How many instances there may be at the same time, unless it is said otherwise.
 const SLOTS: u32 = 256;
@@ -41,6 +44,7 @@ pub struct WasmSandbox {
 
 struct Shared {
     machine: OnceCell<Result<Machine, String>>,
+    compiler: OnceCell<Result<Compiler, String>>,
     guests: Vec<Module>,
     slots: Arc<Semaphore>,
     slot_count: u32,
@@ -128,15 +132,50 @@ impl WasmSandbox {
         as_error(module.ready.get_or_init(prepare).await)
     }
 
+    /// What compiles and runs modules of users, on an engine of its own.
+    async fn compiler(&self) -> Result<&Compiler> {
+        let start = || async {
+            blocking(|| Machine::for_users().map_err(|error| format!("{error:#}")))
+                .await
+                .map(Compiler::new)
+        };
+        as_error(self.shared.compiler.get_or_init(start).await)
+    }
+
+    /// A module is not compiled before its program is checked or run, where an error of it is
+    /// the program's own.
+    async fn user_session(&self, module: Arc<[u8]>, limits: &Limits) -> Result<Session> {
+        let compiler = self.compiler().await?;
+        let slot = self.slot().await?;
+        let (pipe, watched) = (Pipe::default(), Arc::<Watched>::default());
+        let run = user::serve(pipe.clone(), compiler.clone(), module, watched.clone());
+        let machine = compiler.machine();
+        let instance = Instance::new(machine, run, pipe, watched, limits, slot);
+        Ok(Session::new(instance))
+    }
+
+    /// A place for an instance. More programs than places wait for their turn.
+    async fn slot(&self) -> Result<OwnedSemaphorePermit> {
+        let slot = self.shared.slots.clone().acquire_owned().await;
+        slot.map_err(|_| unavailable("the sandbox is closed"))
+    }
+
     async fn session(&self, spec: SessionSpec) -> Result<Session> {
+        if spec.language == Language::Wasm {
+            let Some(module) = spec.module else {
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    "there is no module to run",
+                ));
+            };
+            return self.user_session(module, &spec.limits).await;
+        }
         let Some(module) = self.module(spec.language) else {
             return Err(unavailable("no guest for the language is built in"));
         };
         let ready = self.ready(module).await?;
         let machine = self.machine().await?;
-        // More programs than slots wait for their turn.
-        let slot = self.shared.slots.clone().acquire_owned().await;
-        let slot = slot.map_err(|_| unavailable("the sandbox is closed"))?;
+        let slot = self.slot().await?;
         let instance = Instance::start(machine, ready.clone(), &spec.limits, slot)?;
         Ok(Session::new(instance))
     }
@@ -153,6 +192,7 @@ impl Sandbox for WasmSandbox {
             isolation: Isolation::Engine,
             languages: languages
                 .flat_map(|module| module.artefact.languages().iter().copied())
+                .chain([Language::Wasm])
                 .collect(),
             summary: "a WebAssembly instance in this process, without system calls",
             enforcement: ENFORCEMENT.to_vec(),
@@ -204,6 +244,7 @@ impl WasmBuilder {
         WasmSandbox {
             shared: Arc::new(Shared {
                 machine: OnceCell::new(),
+                compiler: OnceCell::new(),
                 guests: guests.collect(),
                 slots: Arc::new(Semaphore::new(self.slots as usize)),
                 slot_count: self.slots,

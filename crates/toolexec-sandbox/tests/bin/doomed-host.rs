@@ -21,6 +21,7 @@ async fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let (guest, what) = (args.next().unwrap_or_default(), args.next());
     let spec = SessionSpec {
+        module: None,
         language: Language::JavaScript,
         limits: Limits::standard(),
     };

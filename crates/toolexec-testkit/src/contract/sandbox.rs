@@ -155,6 +155,7 @@ pub async fn dropped_guests_make_room(sandbox: &dyn Sandbox, programs: &Programs
 
 async fn start(sandbox: &dyn Sandbox, programs: &Programs) -> Session {
     let spec = SessionSpec {
+        module: None,
         language: programs.language,
         limits: Limits::standard(),
     };

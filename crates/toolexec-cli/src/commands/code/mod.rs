@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use toolexec::core::code::{CodeExecutor, MAX_SOURCE, Outcome, Submission};
+use toolexec::core::code::{CodeExecutor, MAX_MODULE, MAX_SOURCE, Outcome, Submission};
 use toolexec::core::sandbox::{Language, Sandboxes};
 use toolexec::sandbox::Setup;
 use toolexec::{Error, ErrorKind};
@@ -29,11 +29,11 @@ pub(crate) async fn run(
     session: &Session,
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
-    let (source, language) = program(args)?;
+    let program = program(args)?;
+    let source = program.source.clone();
     let inputs = arguments::assemble(arguments::read(&args.input)?, &Value::Null)?;
     let executor = executor(&args.bounds, session);
-    let mut submission =
-        Submission::new(language, &*source).limits(args.bounds.limits(session.timeout()));
+    let mut submission = program.limits(args.bounds.limits(session.timeout()));
     submission.inputs = inputs;
     submission.profile = args.bounds.profile();
     // The deadline of `--timeout` is among the limits, whose errors say more.
@@ -84,7 +84,7 @@ pub(crate) fn language(lang: CodeLang) -> Result<Language, Failure> {
             "go needs a sandbox with a Go toolchain, which this version does not have",
         );
         error
-            .with_hint("there are javascript, typescript, python and script")
+            .with_hint("there are javascript, typescript, python, script and wasm")
             .into()
     })
 }
@@ -122,23 +122,45 @@ fn found(
     })
 }
 
-/// The text of the program and its language.
-fn program(args: &CodeArgs) -> Result<(String, Language), Failure> {
-    let (source, named) = match (&args.eval, &args.file) {
-        (Some(code), _) => (code.clone(), None),
-        (None, Some(file)) if file == Path::new("-") => (standard_input()?, None),
-        (None, Some(file)) => {
-            let named = match args.lang {
-                Some(_) => None,
-                None => Some(named(file)?),
-            };
-            (arguments::read_file(file)?, named)
-        }
-        // Clap asks for one of them.
-        (None, None) => (String::new(), None),
+/// The program and its language.
+fn program(args: &CodeArgs) -> Result<Submission, Failure> {
+    let named = match (&args.file, args.lang) {
+        (Some(file), None) if file != Path::new("-") => Some(named(file)?),
+        _ => None,
     };
     let lang = args.lang.or(named).unwrap_or(CodeLang::JavaScript);
-    Ok((source, language(lang)?))
+    let language = language(lang)?;
+    let source = match (&args.eval, &args.file) {
+        (Some(code), _) => code.clone(),
+        (None, Some(file)) if language == Language::Wasm => return module(file),
+        (None, Some(file)) if file == Path::new("-") => standard_input()?,
+        (None, Some(file)) => arguments::read_file(file)?,
+        // Clap asks for one of them.
+        (None, None) => String::new(),
+    };
+    Ok(Submission::new(language, source))
+}
+
+/// A WebAssembly module: its bytes, or those as base64 text.
+fn module(file: &Path) -> Result<Submission, Failure> {
+    let bytes = if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        let most = MAX_MODULE as u64 * 2;
+        std::io::stdin()
+            .take(most)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
+        bytes
+    } else {
+        arguments::read_bytes(file)?
+    };
+    if bytes.starts_with(b"\0") {
+        return Ok(Submission::module(bytes));
+    }
+    Ok(match String::from_utf8(bytes) {
+        Ok(text) => Submission::new(Language::Wasm, text),
+        Err(error) => Submission::module(error.into_bytes()),
+    })
 }
 
 /// The language that the end of a file's name says.
@@ -146,7 +168,8 @@ fn named(file: &Path) -> Result<CodeLang, Failure> {
     let end = file.extension().and_then(|end| end.to_str());
     end.and_then(CodeLang::of_extension).ok_or_else(|| {
         let message = format!("the name of {} says no language", file.display());
-        Failure::usage(message).hint("say it: --lang javascript, typescript, python or script")
+        Failure::usage(message)
+            .hint("say it: --lang javascript, typescript, python, script or wasm")
     })
 }
 
@@ -156,14 +179,14 @@ fn standard_input() -> Result<String, Failure> {
     std::io::stdin()
         .take(MAX_SOURCE as u64 + 1)
         .read_to_string(&mut text)
-        .map_err(|error| {
-            let made = Error::new(
-                ErrorKind::InvalidInput,
-                "standard input cannot be read as text",
-            );
-            Failure::from(made.with_source(error))
-        })?;
+        .map_err(unreadable)?;
     Ok(text)
+}
+
+fn unreadable(error: std::io::Error) -> Failure {
+    let message = "standard input cannot be read as text";
+    let made = Error::new(ErrorKind::InvalidInput, message);
+    made.with_source(error).into()
 }
 
 /// The native guest program: what the environment says, else beside this program, else this

@@ -87,7 +87,7 @@ fn input(tool: MetaTool, languages: &[&str], has_jq: bool) -> Arc<Map<String, Va
         MetaTool::ExecuteCode => object(
             json!({
                 "language": {"enum": languages},
-                "code": text(),
+                "code": {"type": "string", "description": "of wasm: the module in base64"},
                 "inputs": {"type": "object", "description": "global variables"},
                 "timeout_ms": count(),
             }),

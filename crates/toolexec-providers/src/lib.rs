@@ -1,6 +1,7 @@
 //! Tools that are not Rust functions and not MCP servers: HTTP APIs and command-line programs.
 //!
 //! - [`openapi`]: the operations of an `OpenAPI` 3.0/3.1 or Swagger 2.0 document as tools.
+//! - [`web`]: the addresses that a configuration allows, as one tool that fetches.
 //! - [`command`]: programs as tools, their arguments filled in by templates.
 //!
 //! Everything offered here implements [`Source`](toolexec_core::Source) (which tools are there)
@@ -8,9 +9,13 @@
 //! settings are handed to it.
 
 pub mod command;
+mod egress;
+mod exchange;
 pub mod openapi;
 pub mod secret;
+pub mod web;
 
 pub use command::{CommandTool, Commands};
 pub use openapi::{ApiConfig, OpenApi};
 pub use secret::Secret;
+pub use web::Web;

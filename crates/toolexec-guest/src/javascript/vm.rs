@@ -10,11 +10,12 @@ use super::bridge::{Shared, native};
 use super::memory::Metered;
 use crate::host::failure;
 
-const PRELUDE: [(&str, &str); 5] = [
+const PRELUDE: [(&str, &str); 6] = [
     ("core", include_str!("prelude/core.js")),
     ("console", include_str!("prelude/console.js")),
     ("plain", include_str!("prelude/plain.js")),
     ("web", include_str!("prelude/web.js")),
+    ("fetch", include_str!("prelude/fetch.js")),
     ("script", include_str!("prelude/script.js")),
 ];
 

@@ -10,6 +10,7 @@ use super::media;
 use super::model::{Body, Format, Location, Operation, Parameter, Requirement};
 use super::naming::Names;
 use super::schema::{Direction, Schemas};
+use crate::exchange::is_json;
 
 /// Headers that the document describes elsewhere; the specification says to ignore them.
 const RESERVED_HEADERS: [&str; 3] = ["accept", "content-type", "authorization"];
@@ -193,9 +194,7 @@ impl Builder<'_> {
         let content = fields.get("content").and_then(Value::as_object);
         let content = content.and_then(|content| content.iter().next());
         let (format, schema) = match content {
-            Some((media_type, media)) if media::is_json(media_type) => {
-                (Format::Json, media.get("schema"))
-            }
+            Some((media_type, media)) if is_json(media_type) => (Format::Json, media.get("schema")),
             Some((_, media)) => (Format::read(&json!({}), location)?, media.get("schema")),
             None => {
                 let format = Format::read(fields, location)
@@ -280,7 +279,7 @@ impl Builder<'_> {
                     return None;
                 }
                 Some(content) => {
-                    let (_, media) = content.iter().find(|(media, _)| media::is_json(media))?;
+                    let (_, media) = content.iter().find(|(media, _)| is_json(media))?;
                     self.schemas
                         .rewrite(media.get("schema")?, Direction::Response)
                 }

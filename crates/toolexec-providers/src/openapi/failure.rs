@@ -7,8 +7,8 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::{Map, Value, json};
 use toolexec_core::backend::ToolFailure;
 
-use super::media::essence;
-use super::response::{self, Head};
+use super::response::{Head, value};
+use crate::exchange::{essence, text};
 
 /// Headers of a failure that say what to do.
 const FAILURE_HEADERS: [&str; 12] = [
@@ -33,8 +33,8 @@ pub(super) fn failure(head: &Head, bytes: &[u8], missing_auth: Option<&str>) -> 
     let status = head.status.as_u16();
     let media_type = head.media_type();
     // A body that is not what it says is still worth reading.
-    let body = response::value("", media_type, bytes)
-        .unwrap_or_else(|_| Value::String(response::text(media_type, bytes)));
+    let body =
+        value("", media_type, bytes).unwrap_or_else(|_| Value::String(text(media_type, bytes)));
     let reason = head.status.canonical_reason().unwrap_or("");
     let mut message = format!("{status} {reason}").trim_end().to_owned();
     if let Some(said) = said(&body) {

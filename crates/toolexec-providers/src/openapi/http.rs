@@ -1,18 +1,17 @@
 //! Sending requests: the client, redirects, and what goes wrong on the way.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION};
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Method, Response};
 use toolexec_core::{Error, ErrorKind};
-use url::Url;
 
 use super::config::{ApiConfig, Redirects};
-use super::egress::{PrivateAddress, PublicResolver, check_literal, check_redirect};
 use super::request::Prepared;
+use crate::egress::{PrivateAddress, PublicResolver, check_literal, check_redirect};
+use crate::exchange::{becomes_get, find, only_content, reason, target};
 
 /// Sends requests under the rules of a configuration.
 pub(super) struct Http {
@@ -190,67 +189,4 @@ impl fmt::Debug for Http {
             .field("allow_private", &self.allow_private)
             .finish_non_exhaustive()
     }
-}
-
-/// Where a redirect points.
-fn target(response: &Response) -> Option<Url> {
-    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return None;
-    }
-    let location = response.headers().get(LOCATION)?.to_str().ok()?;
-    response.url().join(location).ok()
-}
-
-fn becomes_get(status: StatusCode, method: &Method) -> bool {
-    match status.as_u16() {
-        303 => *method != Method::HEAD,
-        301 | 302 => *method == Method::POST,
-        _ => false,
-    }
-}
-
-fn only_content(headers: &HeaderMap) -> HeaderMap {
-    let kept = [ACCEPT, CONTENT_TYPE].into_iter();
-    kept.filter_map(|name| headers.get(&name).map(|value| (name, value.clone())))
-        .collect()
-}
-
-/// Why there is no connection, in words without an address.
-fn reason(error: &reqwest::Error) -> &'static str {
-    use std::io::ErrorKind as Io;
-    if error.is_timeout() {
-        return "connecting took too long";
-    }
-    if error.is_dns() {
-        return "its host name is not known";
-    }
-    if find::<rustls::Error>(error).is_some() {
-        return "no secure connection could be made";
-    }
-    match find::<std::io::Error>(error).map(std::io::Error::kind) {
-        Some(Io::ConnectionRefused) => "the connection was refused",
-        Some(Io::HostUnreachable | Io::NetworkUnreachable) => "there is no way to its network",
-        _ => "no connection could be made",
-    }
-}
-
-/// The first cause of a type.
-pub(super) fn find<'e, E: StdError + 'static>(
-    error: &'e (dyn StdError + 'static),
-) -> Option<&'e E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        // The source of an I/O error is that of what it wraps; the wrapped one would be skipped.
-        let wrapped = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(|error| error.get_ref());
-        next = match wrapped {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        };
-    }
-    None
 }

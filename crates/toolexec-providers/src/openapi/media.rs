@@ -6,21 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::model::{BodyKind, Format, Location, Part};
 use super::schema::{Direction, Schemas};
+use crate::exchange::{essence, is_json};
 
 /// How deep properties are looked for in `allOf`.
 const MAX_ALL_OF: usize = 4;
-
-/// The type and subtype, lower case, without parameters.
-pub(super) fn essence(media_type: &str) -> String {
-    let essence = media_type.split(';').next().unwrap_or_default();
-    essence.trim().to_ascii_lowercase()
-}
-
-/// Whether a media type is JSON.
-pub(super) fn is_json(media_type: &str) -> bool {
-    let essence = essence(media_type);
-    matches!(essence.as_str(), "application/json" | "text/json") || essence.ends_with("+json")
-}
 
 /// Whether a media type is a sequence of values that come one by one.
 pub(super) fn is_stream(media_type: &str) -> bool {

@@ -24,7 +24,6 @@ mod body;
 mod build;
 mod config;
 mod document;
-mod egress;
 mod failure;
 mod http;
 mod load;

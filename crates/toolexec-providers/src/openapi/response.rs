@@ -11,8 +11,8 @@ use toolexec_core::backend::RawContent;
 use toolexec_core::{Content, Error, ErrorKind, RawOutput};
 
 use super::failure::failure;
-use super::http::{Reply, find};
-use super::media::{essence, is_json};
+use super::http::Reply;
+use crate::exchange::{essence, find, is_json, is_text, text};
 
 /// Headers of a success that say something about its value.
 const SUCCESS_HEADERS: [&str; 13] = [
@@ -225,36 +225,6 @@ fn json_value(bytes: &[u8]) -> Result<Value, serde_json::Error> {
             .map(Value::Array)
             .ok_or(error)
     })
-}
-
-fn is_text(essence: &str) -> bool {
-    essence.starts_with("text/")
-        || essence.ends_with("+xml")
-        || essence.ends_with("+yaml")
-        || matches!(
-            essence,
-            "application/xml"
-                | "application/yaml"
-                | "application/x-yaml"
-                | "application/javascript"
-                | "application/graphql"
-                | "application/sql"
-                | "application/toml"
-                | "application/x-www-form-urlencoded"
-        )
-}
-
-/// Text in UTF-8, or in Latin-1 when the answer says so.
-pub(super) fn text(media_type: &str, bytes: &[u8]) -> String {
-    let charset = media_type.split(';').skip(1).find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        let is_charset = name.trim().eq_ignore_ascii_case("charset");
-        is_charset.then(|| value.trim().trim_matches('"').to_ascii_lowercase())
-    });
-    match charset.as_deref() {
-        Some("iso-8859-1" | "latin1") => bytes.iter().copied().map(char::from).collect(),
-        _ => String::from_utf8_lossy(bytes).into_owned(),
-    }
 }
 
 #[cfg(test)]

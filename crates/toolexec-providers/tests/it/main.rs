@@ -16,3 +16,4 @@ mod run_path;
 mod server;
 mod support;
 mod sweep;
+mod web;

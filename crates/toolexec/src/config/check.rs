@@ -10,6 +10,7 @@ use super::code;
 use super::connect::command_tool;
 use super::document::{Document, Unexpanded};
 use super::sections::{ApiSection, CommandSection, Sections, ServerSection};
+use super::web::{self, WEB, WebSection};
 use super::{Config, ConfigError, Fault, SourceName, rules, serve};
 
 /// The namespace of programs that name none.
@@ -29,6 +30,9 @@ pub(super) fn checked(
     }
     for (name, command) in &sections.commands {
         check_command(document, name, command)?;
+    }
+    for (name, section) in &sections.web {
+        web::check(document, name, section)?;
     }
     if let Some(limit @ (0 | 101..)) = sections.search.limit {
         let message = format!("a limit of {limit} is not from 1 to 100");
@@ -97,10 +101,21 @@ impl SourceSection for CommandSection {
     }
 }
 
+impl SourceSection for WebSection {
+    const SECTION: &'static str = WEB;
+    fn namespace<'a>(&'a self, _: &'a str) -> &'a str {
+        WEB
+    }
+    fn is_enabled(&self) -> bool {
+        self.enabled != Some(false)
+    }
+}
+
 fn take_disabled(sections: &mut Sections) -> Vec<SourceName> {
     let mut all = disabled_of(&mut sections.servers);
     all.extend(disabled_of(&mut sections.apis));
     all.extend(disabled_of(&mut sections.commands));
+    all.extend(disabled_of(&mut sections.web));
     all
 }
 
@@ -121,6 +136,7 @@ fn take_faults(sections: &mut Sections, unset: Vec<Unexpanded>) -> Result<Vec<Fa
         let source = match section.as_str() {
             "servers" => remove(&mut sections.servers, name),
             "apis" => remove(&mut sections.apis, name),
+            WEB => remove(&mut sections.web, name),
             _ => remove(&mut sections.commands, name),
         };
         faults.extend(source.map(|source| Fault { source, error }));

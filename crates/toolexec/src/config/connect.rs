@@ -22,7 +22,7 @@ use super::sections::{
     OutputFormat, RedirectRule, RunSection, ServerAuth, ServerSection,
 };
 use super::units::{Size, Time};
-use super::{Config, ConfigError, FILE_NAME, Fault};
+use super::{Config, ConfigError, FILE_NAME, Fault, web};
 use crate::tokens::FileTokens;
 
 /// A stand-in for "no limit" where a limit must be given.
@@ -79,6 +79,7 @@ impl Config {
             connected.sources.push(Arc::new(source));
         }
         connected.sources.extend(self.commands());
+        connected.sources.extend(web::source(&self.sections.web));
         for fault in &self.faults {
             connected.sources.push(Arc::new(Faulty::new(fault)));
         }

@@ -16,6 +16,7 @@ pub const EXPANDED: &[&str] = &[
     "apis.*.auth.**",
     "commands.*.env.*",
     "commands.*.cwd",
+    "web.*.headers.*",
     "serve.keys.*.secret",
 ];
 

@@ -31,6 +31,7 @@ mod serve;
 #[cfg(feature = "serve")]
 mod serve_options;
 pub mod units;
+mod web;
 
 use std::path::{Path, PathBuf};
 
@@ -45,6 +46,7 @@ pub use sections::*;
 pub use serve::{
     AlgorithmName, AuthName, IssuerSection, KeySection, ModeName, ResultsSection, ServeSection,
 };
+pub use web::WebSection;
 
 /// A configuration that was read and checked.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -65,7 +67,7 @@ pub struct Config {
 /// Names a source of the file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceName {
-    /// Its section: `servers`, `apis` or `commands`.
+    /// Its section: `servers`, `apis`, `commands` or `web`.
     pub section: &'static str,
     /// Its name.
     pub name: String,

@@ -11,6 +11,7 @@ use toolexec_core::policy::{Effect, Rule};
 use super::code::CodeSection;
 use super::serve::ServeSection;
 use super::units::{Size, Time};
+use super::web::WebSection;
 
 /// The configuration of toolexec (`toolexec.toml`).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
@@ -22,6 +23,9 @@ pub struct Sections {
     pub apis: BTreeMap<String, ApiSection>,
     /// Programs that are tools, by the name of the tool.
     pub commands: BTreeMap<String, CommandSection>,
+    /// Addresses that the tool `web:fetch` may fetch, by a name of yours. Without any there is no
+    /// such tool.
+    pub web: BTreeMap<String, WebSection>,
     /// The tools that the program itself brings.
     pub builtin: BuiltinSection,
     /// How calls are run.

@@ -183,12 +183,14 @@ fn the_schema_accepts_what_the_parser_accepts() {
         "commands": { "c": { "program": "wc", "max_output": "1MiB" } },
         "run": { "timeout": "none", "prefer": ["mcp"] },
         "search": { "limit": 3 },
+        "web": { "w": { "origin": "https://a.com", "timeout": "5s" } },
     });
     assert_eq!(schema.validate(&file), Ok(()));
     for (section, wrong) in [
         ("servers", json!({ "a": { "comand": "x" } })),
         ("run", json!({ "timeout": 30 })),
         ("commands", json!({ "c": { "args": [] } })),
+        ("web", json!({ "w": { "paths": [] } })),
     ] {
         let file = json!({ section: wrong });
         assert!(schema.validate(&file).is_err(), "{file}");
@@ -303,4 +305,25 @@ fn wrong_rules_and_ways_to_serve_name_their_place() {
         let shown = failure(&text);
         assert_eq!(shown.lines().next(), Some(wanted), "{text}");
     }
+}
+
+#[test]
+fn addresses_make_one_source_and_a_wrong_one_is_named() {
+    let config = parse(
+        "[web.a]\norigin = \"https://a.com\"\n[web.b]\norigin = \"https://b.com\"\nheaders.X = \"${NO}\"\n",
+    )
+    .unwrap();
+    let names: Vec<String> = config
+        .connect()
+        .sources
+        .iter()
+        .map(|source| source.backend_ref().name.to_string())
+        .collect();
+    // The one whose variable is not set says so, and the other is there.
+    assert_eq!(names, ["web", "b"]);
+    let error = parse("[web.a]\norigin = \"a.com\"\n").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "toolexec.toml:1:6: \"a.com\" is no origin: write scheme and host, such as \"https://api.example.com\"\n  |\n1 | [web.a]\n  |      ^"
+    );
 }

@@ -393,7 +393,7 @@
   const TOOLS = "a program reaches the world through tools, which `await search(\"words\")` finds";
   const globals = { TextEncoder, TextDecoder, URL, URLSearchParams, structuredClone };
   for (const name in globals) core.hide(globalThis, name, globals[name]);
-  for (const name of ["fetch", "XMLHttpRequest", "WebSocket"]) {
+  for (const name of ["XMLHttpRequest", "WebSocket"]) {
     core.hide(globalThis, name, absent(`${name}()`, TOOLS));
   }
   core.hide(globalThis, "require", module);

@@ -1,6 +1,7 @@
 //! JavaScript programs.
 
 mod basics;
+mod fetch;
 mod hostile;
 mod language;
 mod typescript;

@@ -5,17 +5,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use super::config::Redirects;
+use crate::openapi::Redirects;
 
 /// The address of a host is private, and the configuration does not allow that.
 #[derive(Debug, thiserror::Error)]
 #[error("the host has no public address")]
-pub(super) struct PrivateAddress;
+pub(crate) struct PrivateAddress;
 
 /// Resolves names to public addresses only. What it answers is what is connected to, so a name
 /// cannot mean one address when it is checked and another when it is used.
 #[derive(Debug)]
-pub(super) struct PublicResolver;
+pub(crate) struct PublicResolver;
 
 impl Resolve for PublicResolver {
     fn resolve(&self, name: Name) -> Resolving {
@@ -35,7 +35,7 @@ impl Resolve for PublicResolver {
 }
 
 /// Checks an address that is written in the URL itself; names are checked when they resolve.
-pub(super) fn check_literal(url: &Url) -> Result<(), PrivateAddress> {
+pub(crate) fn check_literal(url: &Url) -> Result<(), PrivateAddress> {
     let is_allowed = match url.host() {
         Some(Host::Ipv4(ip)) => is_public(ip.into()),
         Some(Host::Ipv6(ip)) => is_public(ip.into()),
@@ -49,7 +49,7 @@ pub(super) fn check_literal(url: &Url) -> Result<(), PrivateAddress> {
 }
 
 /// Whether a redirect may be followed, or why not.
-pub(super) fn check_redirect(policy: Redirects, from: &Url, to: &Url) -> Result<(), &'static str> {
+pub(crate) fn check_redirect(policy: Redirects, from: &Url, to: &Url) -> Result<(), &'static str> {
     if !matches!(to.scheme(), "http" | "https") {
         return Err("it is no HTTP address");
     }
@@ -66,7 +66,7 @@ pub(super) fn check_redirect(policy: Redirects, from: &Url, to: &Url) -> Result<
 }
 
 /// Whether an address is on the public internet, as far as its number says.
-pub(super) fn is_public(ip: IpAddr) -> bool {
+pub(crate) fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => is_public_v4(ip),
         IpAddr::V6(ip) => is_public_v6(ip),

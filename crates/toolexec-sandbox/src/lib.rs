@@ -60,7 +60,7 @@ mod usage;
 #[cfg(feature = "wasm")]
 pub mod wasm;
 
-pub use registry::Setup;
+pub use registry::{GvisorSetup, RuncSetup, Setup};
 
 /// An error of a sandbox that cannot be used.
 fn unavailable(message: &str) -> toolexec_core::Error {

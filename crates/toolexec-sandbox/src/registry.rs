@@ -11,17 +11,36 @@ pub struct Setup {
     guest_program: Option<PathBuf>,
     cache: Option<PathBuf>,
     warm: usize,
+    runc: RuncSetup,
+    gvisor: GvisorSetup,
+}
+
+/// What the sandbox `runc` is to use, where it is not what it uses by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RuncSetup {
+    /// The program, by name or path.
+    pub program: Option<PathBuf>,
+    /// A directory that becomes the root of containers.
+    pub root: Option<PathBuf>,
+    /// How many guests of a kind are started ahead.
+    pub warm: Option<usize>,
+}
+
+/// What the sandbox `gvisor` is to use, where it is not what it uses by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GvisorSetup {
+    /// The program, by name or path.
+    pub program: Option<PathBuf>,
+    /// How it gets hold of system calls: `systrap`, `ptrace`, `kvm`.
+    pub platform: Option<String>,
+    /// A directory that becomes the root of containers.
+    pub root: Option<PathBuf>,
+    /// How many guests of a kind are started ahead.
+    pub warm: Option<usize>,
 }
 
 /// Sandboxes that configurations may name and that this version does not have.
-const NOT_YET: [&str; 6] = [
-    "docker",
-    "containerd",
-    "gvisor",
-    "kata",
-    "firecracker",
-    "qemu",
-];
+const NOT_YET: [&str; 5] = ["docker", "containerd", "kata", "firecracker", "qemu"];
 
 #[cfg(any(feature = "host", feature = "process"))]
 const NO_GUEST: &str = "the guest program is not there: build toolexec-guest and say where it is";
@@ -50,6 +69,18 @@ impl Setup {
         self
     }
 
+    /// Says what the `runc` sandbox is to use.
+    pub fn runc(mut self, setup: RuncSetup) -> Self {
+        self.runc = setup;
+        self
+    }
+
+    /// Says what the `gvisor` sandbox is to use.
+    pub fn gvisor(mut self, setup: GvisorSetup) -> Self {
+        self.gvisor = setup;
+        self
+    }
+
     /// The sandboxes that are built in; of the others, why they are not there.
     pub fn sandboxes(&self) -> Sandboxes {
         let mut all = Sandboxes::new();
@@ -58,6 +89,8 @@ impl Setup {
         }
         let all = self.with_wasm(all);
         let all = self.with_process(all);
+        let all = self.with_runc(all);
+        let all = self.with_gvisor(all);
         self.with_host(all)
     }
 
@@ -75,12 +108,65 @@ impl Setup {
     #[cfg(not(all(feature = "process", target_os = "linux")))]
     #[expect(clippy::unused_self, reason = "the other build needs it")]
     fn with_process(&self, all: Sandboxes) -> Sandboxes {
-        let reason = if cfg!(target_os = "linux") {
-            "it is not built in: the feature `process` is off"
-        } else {
-            "it needs Linux"
-        };
-        all.without("process", reason)
+        all.without(
+            "process",
+            on_linux("it is not built in: the feature `process` is off"),
+        )
+    }
+
+    #[cfg(all(feature = "runc", target_os = "linux"))]
+    fn with_runc(&self, all: Sandboxes) -> Sandboxes {
+        let setup = &self.runc;
+        let mut builder = crate::runc::RuncSandbox::builder(self.linux_guest());
+        if let Some(program) = &setup.program {
+            builder = builder.program(program);
+        }
+        if let Some(root) = &setup.root {
+            builder = builder.root(root);
+        }
+        let builder = builder.warm(setup.warm.unwrap_or(self.warm));
+        all.with(std::sync::Arc::new(builder.build()))
+    }
+
+    #[cfg(not(all(feature = "runc", target_os = "linux")))]
+    #[expect(clippy::unused_self, reason = "the other build needs it")]
+    fn with_runc(&self, all: Sandboxes) -> Sandboxes {
+        all.without(
+            "runc",
+            on_linux("it is not built in: the feature `runc` is off"),
+        )
+    }
+
+    #[cfg(all(feature = "gvisor", target_os = "linux"))]
+    fn with_gvisor(&self, all: Sandboxes) -> Sandboxes {
+        let setup = &self.gvisor;
+        let mut builder = crate::gvisor::GvisorSandbox::builder(self.linux_guest());
+        if let Some(program) = &setup.program {
+            builder = builder.program(program);
+        }
+        if let Some(platform) = &setup.platform {
+            builder = builder.platform(platform);
+        }
+        if let Some(root) = &setup.root {
+            builder = builder.root(root);
+        }
+        let builder = builder.warm(setup.warm.unwrap_or(self.warm));
+        all.with(std::sync::Arc::new(builder.build()))
+    }
+
+    #[cfg(not(all(feature = "gvisor", target_os = "linux")))]
+    #[expect(clippy::unused_self, reason = "the other build needs it")]
+    fn with_gvisor(&self, all: Sandboxes) -> Sandboxes {
+        all.without(
+            "gvisor",
+            on_linux("it is not built in: the feature `gvisor` is off"),
+        )
+    }
+
+    /// The guest that containers run.
+    #[cfg(all(any(feature = "gvisor", feature = "runc"), target_os = "linux"))]
+    fn linux_guest(&self) -> crate::linux_guest::LinuxGuest {
+        crate::linux_guest::LinuxGuest::built_in(self.cache.clone())
     }
 
     #[cfg(feature = "wasm")]
@@ -113,5 +199,20 @@ impl Setup {
     #[expect(clippy::unused_self, reason = "the other build needs it")]
     fn with_host(&self, all: Sandboxes) -> Sandboxes {
         all.without("host", "it is not built in: the feature `host` is off")
+    }
+}
+
+/// Why something is not there on Linux; nowhere else could it be.
+#[cfg(not(all(
+    feature = "gvisor",
+    feature = "process",
+    feature = "runc",
+    target_os = "linux"
+)))]
+fn on_linux(reason: &'static str) -> &'static str {
+    if cfg!(target_os = "linux") {
+        reason
+    } else {
+        "it needs Linux"
     }
 }

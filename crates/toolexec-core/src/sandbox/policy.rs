@@ -39,8 +39,9 @@ impl Default for Sandboxes {
 }
 
 impl Sandboxes {
-    /// No sandboxes yet. The candidates are `host`, `wasm` for `dev`; `wasm`, `process`, `docker`,
-    /// `containerd` for `standard`; `firecracker`, `kata`, `gvisor`, `qemu` for `hardened`.
+    /// No sandboxes yet. The candidates are `host`, `wasm` for `dev`; `wasm`, `process`, `runc`,
+    /// `docker`, `containerd` for `standard`; `firecracker`, `kata`, `gvisor`, `qemu` for
+    /// `hardened`.
     pub fn new() -> Self {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         Self {
@@ -48,7 +49,7 @@ impl Sandboxes {
             absent: Vec::new(),
             candidates: [
                 names(&["host", "wasm"]),
-                names(&["wasm", "process", "docker", "containerd"]),
+                names(&["wasm", "process", "runc", "docker", "containerd"]),
                 names(&["firecracker", "kata", "gvisor", "qemu"]),
             ],
             allow_unsafe: false,

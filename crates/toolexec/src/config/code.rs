@@ -6,6 +6,7 @@ use toolexec_core::code::CodeSettings;
 use toolexec_core::sandbox::{LimitName, Limits, Profile};
 
 use super::document::Document;
+use super::sandboxes::{GvisorSection, RuncSection};
 use super::units::{Size, Time};
 use super::{Config, ConfigError};
 
@@ -23,6 +24,10 @@ pub struct CodeSection {
     pub maximum: LimitsSection,
     /// Which sandboxes a profile may use, in the order of preference.
     pub candidates: CandidatesSection,
+    /// What the sandbox runc is to use.
+    pub runc: RuncSection,
+    /// What the sandbox gvisor is to use.
+    pub gvisor: GvisorSection,
 }
 
 /// How much isolation a program needs.
@@ -74,7 +79,8 @@ pub struct LimitsSection {
 pub struct CandidatesSection {
     /// Those of dev. Default: host, wasm.
     pub dev: Option<Vec<SandboxName>>,
-    /// Those of standard. Default: wasm, process, docker, containerd.
+    /// Those of standard. Default: wasm, process, runc, docker,
+    /// containerd.
     pub standard: Option<Vec<SandboxName>>,
     /// Those of hardened. Default: firecracker, kata, gvisor, qemu.
     pub hardened: Option<Vec<SandboxName>>,
@@ -88,6 +94,7 @@ pub enum SandboxName {
     Host,
     Wasm,
     Process,
+    Runc,
     Docker,
     Containerd,
     Gvisor,
@@ -103,6 +110,7 @@ impl SandboxName {
             Self::Host => "host",
             Self::Wasm => "wasm",
             Self::Process => "process",
+            Self::Runc => "runc",
             Self::Docker => "docker",
             Self::Containerd => "containerd",
             Self::Gvisor => "gvisor",
@@ -298,7 +306,7 @@ dev = []
             ),
             (
                 "[code.candidates]\nstandard = [\"wasm\", \"dokcer\"]\n",
-                "t.toml:2:21: unknown variant `dokcer`, expected one of `host`, `wasm`, `process`, `docker`, `containerd`, `gvisor`, `kata`, `firecracker`, `qemu`\n  |\n2 | standard = [\"wasm\", \"dokcer\"]\n  |                     ^^^^^^^^",
+                "t.toml:2:21: unknown variant `dokcer`, expected one of `host`, `wasm`, `process`, `runc`, `docker`, `containerd`, `gvisor`, `kata`, `firecracker`, `qemu`\n  |\n2 | standard = [\"wasm\", \"dokcer\"]\n  |                     ^^^^^^^^",
             ),
             (
                 "[code.limits]\nrun_time = 30\n",

@@ -26,6 +26,7 @@ mod error;
 mod expand;
 mod find;
 mod rules;
+mod sandboxes;
 mod sections;
 mod serve;
 #[cfg(feature = "serve")]
@@ -42,6 +43,7 @@ pub use connect::Connected;
 pub use error::ConfigError;
 pub use expand::EXPANDED;
 pub use find::{CONFIG_VAR, FILE_NAME, Found, find};
+pub use sandboxes::{GvisorPlatform, GvisorSection, RuncSection};
 pub use sections::*;
 pub use serve::{
     AlgorithmName, AuthName, IssuerSection, KeySection, ModeName, ResultsSection, ServeSection,

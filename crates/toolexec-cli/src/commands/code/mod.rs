@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use toolexec::config::Config;
 use toolexec::core::code::{CodeExecutor, MAX_MODULE, MAX_SOURCE, Outcome, Submission};
 use toolexec::core::sandbox::{Language, Sandboxes};
 use toolexec::sandbox::Setup;
@@ -60,13 +61,13 @@ pub(crate) async fn run(
 /// Runs programs with the sandboxes that are built in.
 pub(crate) fn executor(bounds: &BoundsArgs, session: &Session) -> CodeExecutor {
     // What the configuration allows is added to it.
-    let sandboxes = sandboxes().allow_unsafe(bounds.allow_unsafe);
+    let sandboxes = sandboxes(&session.config).allow_unsafe(bounds.allow_unsafe);
     session.executor.code(sandboxes).build()
 }
 
 /// The sandboxes that are built in.
-pub(crate) fn sandboxes() -> Sandboxes {
-    let mut setup = Setup::new();
+pub(crate) fn sandboxes(config: &Config) -> Sandboxes {
+    let mut setup = config.set_up(Setup::new());
     if let Some(guest) = guest() {
         setup = setup.guest_program(guest);
     }

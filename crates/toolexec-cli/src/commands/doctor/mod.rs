@@ -54,7 +54,7 @@ pub(crate) async fn run(
     printer: &mut Printer,
 ) -> Result<Exit, Failure> {
     if args.sandboxes {
-        return sandboxes::run(printer).await;
+        return sandboxes::run(session, printer).await;
     }
     let started = Instant::now();
     let live = Live::start(printer, "checking every source");

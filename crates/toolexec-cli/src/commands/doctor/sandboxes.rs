@@ -8,11 +8,12 @@ use crate::diagnostics::Failure;
 use crate::exit::Exit;
 use crate::live::Live;
 use crate::printer::{Format, Printer, Tone};
+use crate::session::Session;
 
 /// Starts every sandbox, measures it and attacks its limits.
-pub(crate) async fn run(printer: &mut Printer) -> Result<Exit, Failure> {
+pub(crate) async fn run(session: &Session, printer: &mut Printer) -> Result<Exit, Failure> {
     let live = Live::start(printer, "attacking the limits of every sandbox");
-    let findings = examine(&code::sandboxes()).await;
+    let findings = examine(&code::sandboxes(&session.config)).await;
     drop(live);
     match printer.format() {
         Format::Human => {

@@ -1,0 +1,105 @@
+//! The sections `[code.NAME]`: what a sandbox is to use.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// What the sandbox runc is to use.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RuncSection {
+    /// The program, by name or path. Default: runc.
+    pub program: Option<PathBuf>,
+    /// A directory that becomes the root of containers, read-only. Default: one with nothing in it
+    /// but the guest.
+    pub root: Option<PathBuf>,
+    /// How many containers of a kind are started ahead. Default: 0.
+    pub warm: Option<usize>,
+}
+
+/// What the sandbox gvisor is to use.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GvisorSection {
+    /// The program, by name or path. Default: runsc.
+    pub program: Option<PathBuf>,
+    /// How it gets hold of system calls. Default: systrap.
+    pub platform: Option<GvisorPlatform>,
+    /// A directory that becomes the root of containers, read-only. Default: one with nothing in it
+    /// but the guest.
+    pub root: Option<PathBuf>,
+    /// How many guests of a kind are started ahead. Default: 0.
+    pub warm: Option<usize>,
+}
+
+/// How gVisor gets hold of system calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum GvisorPlatform {
+    /// With a filter that traps.
+    Systrap,
+    /// As a debugger does.
+    Ptrace,
+    /// With the machine's virtualization.
+    Kvm,
+}
+
+impl GvisorPlatform {
+    /// The name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Systrap => "systrap",
+            Self::Ptrace => "ptrace",
+            Self::Kvm => "kvm",
+        }
+    }
+}
+
+#[cfg(feature = "sandbox")]
+impl super::Config {
+    /// Adds what the configuration says about single sandboxes.
+    pub fn set_up(&self, setup: crate::sandbox::Setup) -> crate::sandbox::Setup {
+        use crate::sandbox::{GvisorSetup, RuncSetup};
+        let (runc, gvisor) = (&self.sections.code.runc, &self.sections.code.gvisor);
+        setup
+            .runc(RuncSetup {
+                program: runc.program.clone(),
+                root: runc.root.clone(),
+                warm: runc.warm,
+            })
+            .gvisor(GvisorSetup {
+                program: gvisor.program.clone(),
+                platform: gvisor.platform.map(|platform| platform.as_str().to_owned()),
+                root: gvisor.root.clone(),
+                warm: gvisor.warm,
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn what_a_sandbox_is_to_use_is_read() {
+        let text = "[code.runc]\nroot = \"/srv/debian\"\nwarm = 3\n[code.gvisor]\n\
+                    program = \"runsc-2\"\nplatform = \"ptrace\"\n";
+        let config = Config::parse(Path::new("t.toml"), text, &|_| None).unwrap();
+        let code = &config.sections.code;
+        let runc = RuncSection {
+            root: Some("/srv/debian".into()),
+            warm: Some(3),
+            ..RuncSection::default()
+        };
+        let gvisor = GvisorSection {
+            program: Some("runsc-2".into()),
+            platform: Some(GvisorPlatform::Ptrace),
+            ..GvisorSection::default()
+        };
+        assert_eq!((&code.runc, &code.gvisor), (&runc, &gvisor));
+    }
+}

@@ -10,6 +10,7 @@
 //! | `process` | [`process`]: the guest as a child process that the kernel locks in (Linux) | the kernel's |
 //! | `runc` | [`runc`]: the guest in a container that runc starts (Linux) | the kernel's |
 //! | `gvisor` | [`gvisor`]: the guest on a kernel of its own, gVisor's (Linux) | a kernel of its own |
+//! | `containerd` | [`containerd`]: the guest in a container of containerd (Linux) | the kernel's, or its runtime's |
 //! | `host` | [`host`]: the guest as a child process | none; for `dev` only |
 
 #[cfg(all(
@@ -28,6 +29,8 @@ mod cgroup;
     )
 ))]
 mod container;
+#[cfg(all(feature = "containerd", target_os = "linux"))]
+pub mod containerd;
 pub mod doctor;
 #[cfg(all(feature = "gvisor", target_os = "linux"))]
 pub mod gvisor;

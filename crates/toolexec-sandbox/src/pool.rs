@@ -157,7 +157,12 @@ impl<L: Launch> Pool<L> {
 
     /// What starts the guests.
     #[cfg(all(
-        any(feature = "gvisor", feature = "process", feature = "runc"),
+        any(
+            feature = "containerd",
+            feature = "gvisor",
+            feature = "process",
+            feature = "runc"
+        ),
         target_os = "linux"
     ))]
     pub(crate) fn launcher(&self) -> &L {

@@ -1,6 +1,7 @@
 //! A host that runs programs in the sandbox `process`. With `wait` it starts some that do not
 //! end, says so and waits to be killed; with `tidy` it runs some, ends everything, and says how
-//! many descriptors it had before and has after.
+//! many descriptors it had before and has after. With the socket of containerd, a namespace and a
+//! directory for streams besides, it does so in the sandbox `containerd`.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,7 +19,12 @@ async fn main() -> ExitCode {
     use toolexec_core::sandbox::{Language, Limits, Sandbox, SessionSpec};
     use toolexec_sandbox::process::ProcessSandbox;
 
-    let mut args = std::env::args().skip(1);
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    #[cfg(feature = "containerd")]
+    if let [guest, what, socket, namespace, streams] = &args[..] {
+        return containerd(guest, what, [socket, namespace, streams]).await;
+    }
+    let mut args = args.into_iter();
     let (guest, what) = (args.next().unwrap_or_default(), args.next());
     let spec = SessionSpec {
         module: None,
@@ -60,4 +66,42 @@ async fn descriptors(sandbox: &toolexec_sandbox::process::ProcessSandbox) -> usi
     drop(sandbox.warm_up().await);
     tokio::time::sleep(Duration::from_millis(500)).await;
     std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
+#[cfg(all(feature = "containerd", target_os = "linux"))]
+#[expect(clippy::print_stdout, reason = "the test reads it")]
+async fn containerd(guest: &str, what: &str, [socket, namespace, streams]: [&str; 3]) -> ExitCode {
+    use toolexec_core::sandbox::{Language, Limits, Sandbox, SessionSpec};
+    use toolexec_sandbox::containerd::ContainerdSandbox;
+    use toolexec_sandbox::linux_guest::LinuxGuest;
+
+    let guest = LinuxGuest::built_in(Some(guest.into()));
+    let builder = ContainerdSandbox::builder(guest)
+        .socket(socket)
+        .namespace(namespace);
+    let sandbox = builder.streams(streams).warm(0).build();
+    let spec = || SessionSpec {
+        language: Language::JavaScript,
+        limits: Limits::standard(),
+        module: None,
+    };
+    let (Ok(first), Ok(second)) = (sandbox.start(spec()).await, sandbox.start(spec()).await) else {
+        return ExitCode::FAILURE;
+    };
+    if what == "wait" {
+        println!("ready");
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        return ExitCode::SUCCESS;
+    }
+    let open = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    drop((first, second));
+    let settled = Duration::from_secs(2);
+    tokio::time::sleep(settled).await;
+    let before = open();
+    for _ in 0..10 {
+        drop(sandbox.start(spec()).await);
+    }
+    tokio::time::sleep(settled).await;
+    println!("{before} {}", open());
+    ExitCode::SUCCESS
 }

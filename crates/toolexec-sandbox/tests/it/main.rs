@@ -1,7 +1,10 @@
 //! The sandboxes, with the real guest in each of them.
 
 #![cfg_attr(
-    all(feature = "host", feature = "process", feature = "wasm"),
+    any(
+        all(feature = "host", feature = "process", feature = "wasm"),
+        all(feature = "containerd", feature = "process", target_os = "linux")
+    ),
     expect(
         clippy::expect_used,
         clippy::panic,
@@ -11,6 +14,10 @@
 )]
 
 mod features;
+
+// Needs a program that is built with `process`.
+#[cfg(all(feature = "containerd", feature = "process", target_os = "linux"))]
+mod containerd;
 
 // The others hold the sandboxes against each other. First what they share, and the macros by
 // which a suite runs in every sandbox.

@@ -17,6 +17,8 @@ use std::sync::{Arc, OnceLock};
 use toolexec_core::DocStore;
 use toolexec_core::code::CodeExecutor;
 use toolexec_core::sandbox::{Language, Profile, Sandbox, Sandboxes};
+#[cfg(all(feature = "containerd", target_os = "linux"))]
+use toolexec_sandbox::containerd::ContainerdSandbox;
 #[cfg(all(feature = "gvisor", target_os = "linux"))]
 use toolexec_sandbox::gvisor::GvisorSandbox;
 use toolexec_sandbox::host::HostSandbox;
@@ -42,7 +44,7 @@ macro_rules! walls {
 macro_rules! in_every_sandbox {
     ($($suite:ident),+ $(,)?) => {$(
         mod $suite {
-            walls! { tests!($suite wasm host runc gvisor) }
+            walls! { tests!($suite wasm host runc gvisor containerd) }
         }
     )+};
 }
@@ -192,6 +194,30 @@ fn make_gvisor(_: Guests) -> Made {
     Err(Missing::feature("gvisor"))
 }
 
+/// The guest in a container of containerd.
+pub(crate) fn containerd() -> Way {
+    Way {
+        name: "containerd",
+        profile: Profile::Standard,
+        at_once: 50,
+        every: 64,
+        make: make_containerd,
+    }
+}
+
+#[cfg(all(feature = "containerd", target_os = "linux"))]
+fn make_containerd(guests: Guests) -> Made {
+    let socket = daemons::containerd()?;
+    let sandbox = ContainerdSandbox::builder(linux_guest());
+    let sandbox = sandbox.socket(socket).warm(guests.warm);
+    Ok(Arc::new(sandbox.build()))
+}
+
+#[cfg(not(all(feature = "containerd", target_os = "linux")))]
+fn make_containerd(_: Guests) -> Made {
+    Err(Missing::feature("containerd"))
+}
+
 /// The guest as a static program.
 #[cfg(all(feature = "linux-guest", target_os = "linux"))]
 fn linux_guest() -> LinuxGuest {
@@ -223,7 +249,7 @@ macro_rules! list {
 impl Way {
     /// The way with a name.
     pub(crate) fn named(name: &str) -> Self {
-        let all: &[fn() -> Self] = walls! { list!(wasm host runc gvisor) };
+        let all: &[fn() -> Self] = walls! { list!(wasm host runc gvisor containerd) };
         let mut all = all.iter().map(|way| way());
         all.find(|way| way.name == name).unwrap()
     }

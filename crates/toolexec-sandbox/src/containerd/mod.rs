@@ -1,0 +1,124 @@
+//! The guest in a container of containerd.
+//!
+//! The container has a root that holds nothing but the guest, or one with other programs: a
+//! directory, or an image that containerd has. It has no network, no capability and few system
+//! calls; nobody can write but to a small `/tmp`. Which runtime starts it is configurable: runc by
+//! default, gVisor or Kata for a kernel of its own.
+//!
+//! Each program gets a container of its own; a few are started ahead. A container is removed when
+//! its session ends; what a host left that was killed is removed when another one starts.
+
+mod api;
+mod builder;
+mod client;
+mod container;
+mod daemon;
+mod fifos;
+mod guest;
+mod image;
+mod launch;
+mod measure;
+mod session;
+mod spec;
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use toolexec_core::Result;
+use toolexec_core::sandbox::{Description, Language, Limits, Sandbox, Session, SessionSpec};
+
+pub use builder::Builder;
+
+use crate::container::Kind;
+use crate::piped::KINDS;
+use crate::pool::Pool;
+use launch::Launcher;
+use session::ContainerGuest;
+use spec::Wall;
+
+/// The guest in a container of containerd. Cheap to clone.
+#[derive(Clone)]
+pub struct ContainerdSandbox {
+    pool: Pool<Launcher>,
+    name: &'static str,
+    image: Option<Arc<str>>,
+}
+
+impl ContainerdSandbox {
+    /// Waits until as many guests are started ahead as shall be.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SandboxUnavailable`](toolexec_core::ErrorKind::SandboxUnavailable) when a
+    /// guest cannot be started.
+    ///
+    /// # Cancel safety
+    /// Safe: what was started stays.
+    pub async fn warm_up(&self) -> Result<()> {
+        for language in KINDS {
+            self.pool
+                .fill(&self.kind(language, &Limits::standard()))
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn kind(&self, language: Language, limits: &Limits) -> Kind {
+        Kind::new(language, self.image.clone(), limits)
+    }
+
+    fn wall(&self) -> Wall {
+        self.pool.launcher().shim.wall()
+    }
+}
+
+impl Sandbox for ContainerdSandbox {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn describe(&self) -> Description {
+        let wall = self.wall();
+        Description {
+            isolation: wall.isolation(),
+            languages: vec![
+                Language::JavaScript,
+                Language::TypeScript,
+                Language::Python,
+                Language::Script,
+            ],
+            summary: match wall {
+                Wall::Kernel => "a container of containerd",
+                Wall::Gvisor => "a container of containerd, on gVisor's kernel",
+                Wall::Machine => "a container of containerd, in a virtual machine of Kata",
+            },
+            enforcement: wall.enforcement(),
+        }
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<()>> {
+        // A guest that said hello is in the pool, or was given out.
+        let kind = self.kind(KINDS[0], &Limits::standard());
+        async move { self.pool.probe(&kind).await }.boxed()
+    }
+
+    fn start(&self, spec: SessionSpec) -> BoxFuture<'_, Result<Session>> {
+        async move {
+            let kind = self.kind(spec.language, &spec.limits);
+            let guest = self.pool.take(&kind).await?;
+            let enforcement = self.wall().enforcement();
+            let guest = ContainerGuest::new(guest, kind, enforcement, spec.limits, &self.pool);
+            Ok(Session::new(guest))
+        }
+        .boxed()
+    }
+}
+
+impl fmt::Debug for ContainerdSandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContainerdSandbox")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,139 @@
+//! A guest in a container that is kept within its limits.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use toolexec_core::sandbox::{
+    Ended, Enforcement, Enforcer, Guest, GuestMeasure, LimitName, Limits,
+};
+
+use super::guest::Contained;
+use super::launch::Launcher;
+use crate::container::Kind;
+use crate::pool::Pool;
+
+/// How often the host looks at what the guest uses.
+const SAMPLE: Duration = Duration::from_millis(20);
+
+/// A guest in a container that is kept within its limits.
+pub(super) struct ContainerGuest {
+    inner: Contained,
+    kind: Kind,
+    enforcement: Enforcement,
+    limits: Limits,
+    // What the engine itself needs is not the program's.
+    base: GuestMeasure,
+    peak: GuestMeasure,
+    pool: Pool<Launcher>,
+}
+
+impl ContainerGuest {
+    pub(super) fn new(
+        inner: Contained,
+        kind: Kind,
+        mut enforcement: Enforcement,
+        limits: Limits,
+        pool: &Pool<Launcher>,
+    ) -> Self {
+        let base = inner.measure().unwrap_or_default();
+        if base.cpu_time.is_none() {
+            // Its control group is out of sight: nobody looks.
+            enforcement.retain(|claim| *claim != (LimitName::CpuTime, Enforcer::Host));
+        }
+        Self {
+            inner,
+            kind,
+            enforcement,
+            limits,
+            base,
+            peak: GuestMeasure::default(),
+            pool: pool.clone(),
+        }
+    }
+
+    fn look(&mut self) {
+        let Some(now) = self.inner.measure() else {
+            return;
+        };
+        let memory = now.memory.zip(self.base.memory);
+        let cpu_time = now.cpu_time.zip(self.base.cpu_time);
+        let memory = memory.map(|(now, base)| now.saturating_sub(base));
+        let cpu_time = cpu_time.map(|(now, base)| now.saturating_sub(base));
+        self.peak = GuestMeasure {
+            memory: self.peak.memory.max(memory),
+            cpu_time: self.peak.cpu_time.max(cpu_time),
+        };
+    }
+}
+
+impl Drop for ContainerGuest {
+    fn drop(&mut self) {
+        self.pool.refill(&self.kind);
+    }
+}
+
+impl Guest for ContainerGuest {
+    fn kill(&mut self) {
+        self.inner.kill();
+    }
+
+    fn ended(&mut self) -> Option<Ended> {
+        let ended = self.inner.ended()?;
+        self.look();
+        match (&ended, self.limits.cpu_time, self.peak.cpu_time) {
+            (Ended::Crashed { .. }, Some(limit), Some(used)) if used >= limit => {
+                Some(Ended::OutOfCpu)
+            }
+            _ => Some(ended),
+        }
+    }
+
+    fn usage(&mut self) -> GuestMeasure {
+        if self.inner.is_running() {
+            self.look();
+        }
+        self.peak
+    }
+
+    fn sample_every(&self) -> Option<Duration> {
+        let is_watched = self
+            .enforcement
+            .contains(&(LimitName::CpuTime, Enforcer::Host));
+        (is_watched && self.limits.cpu_time.is_some()).then_some(SAMPLE)
+    }
+
+    fn enforcement(&self) -> Enforcement {
+        self.enforcement.clone()
+    }
+}
+
+impl AsyncRead for ContainerGuest {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for ContainerGuest {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}

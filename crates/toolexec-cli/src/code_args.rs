@@ -23,6 +23,9 @@ pub(crate) struct CodeArgs {
     /// A global variable of the program: NAME=TEXT or NAME:=JSON; may be repeated.
     #[arg(long, short, value_name = "NAME=VALUE")]
     pub(crate) input: Vec<String>,
+    /// The image that it runs in, such as python:3; the configuration must allow it.
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) image: Option<String>,
     /// Only check it: syntax, tools, arguments. Nothing runs.
     #[arg(long, conflicts_with = "stream")]
     pub(crate) check: bool,

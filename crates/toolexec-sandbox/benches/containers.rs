@@ -28,6 +28,12 @@ const ALL: &[(&str, Make)] = &[
         let builder = toolexec_sandbox::containerd::ContainerdSandbox::builder(guest);
         Ok(Arc::new(builder.socket(socket).warm(warm).build()))
     }),
+    #[cfg(feature = "docker")]
+    ("docker", |guest, warm| docker(guest, warm, None)),
+    #[cfg(feature = "docker")]
+    ("docker-runsc", |guest, warm| {
+        docker(guest, warm, Some("runsc"))
+    }),
     #[cfg(feature = "runc")]
     ("runc", |guest, warm| {
         let program = toolexec_testkit::daemons::runc()?;
@@ -41,6 +47,21 @@ const ALL: &[(&str, Make)] = &[
         Ok(Arc::new(builder.program(program).warm(warm).build()))
     }),
 ];
+
+#[cfg(feature = "docker")]
+fn docker(
+    guest: LinuxGuest,
+    warm: usize,
+    runtime: Option<&str>,
+) -> Result<Arc<dyn Sandbox>, Missing> {
+    let socket = toolexec_testkit::daemons::docker()?;
+    let mut builder = toolexec_sandbox::docker::DockerSandbox::builder(guest);
+    if let Some(runtime) = runtime {
+        builder = builder.runtime(runtime);
+    }
+    let builder = builder.host(socket.to_string_lossy()).warm(warm);
+    Ok(Arc::new(builder.build().expect("a socket is an address")))
+}
 
 fn guest() -> LinuxGuest {
     LinuxGuest::built_in(Some(std::env::temp_dir().join("toolexec-bench")))

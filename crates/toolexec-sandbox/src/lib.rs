@@ -11,6 +11,7 @@
 //! | `runc` | [`runc`]: the guest in a container that runc starts (Linux) | the kernel's |
 //! | `gvisor` | [`gvisor`]: the guest on a kernel of its own, gVisor's (Linux) | a kernel of its own |
 //! | `containerd` | [`containerd`]: the guest in a container of containerd (Linux) | the kernel's, or its runtime's |
+//! | `docker` | [`docker`]: the guest in a container of a Docker daemon, of any image (Linux) | the kernel's, or a kernel of its own |
 //! | `host` | [`host`]: the guest as a child process | none; for `dev` only |
 
 #[cfg(all(
@@ -31,6 +32,8 @@ mod cgroup;
 mod container;
 #[cfg(all(feature = "containerd", target_os = "linux"))]
 pub mod containerd;
+#[cfg(all(feature = "docker", target_os = "linux"))]
+pub mod docker;
 pub mod doctor;
 #[cfg(all(feature = "gvisor", target_os = "linux"))]
 pub mod gvisor;
@@ -63,7 +66,7 @@ mod usage;
 #[cfg(feature = "wasm")]
 pub mod wasm;
 
-pub use registry::{GvisorSetup, RuncSetup, Setup};
+pub use registry::{DockerSetup, GvisorSetup, RuncSetup, Setup};
 
 /// An error of a sandbox that cannot be used.
 fn unavailable(message: &str) -> toolexec_core::Error {

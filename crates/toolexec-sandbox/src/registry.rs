@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use toolexec_core::sandbox::Sandboxes;
+use toolexec_core::sandbox::{Limits, Sandboxes};
 
 /// What the sandboxes that are built in need to know of this machine.
 #[derive(Debug, Clone, Default)]
@@ -11,8 +11,23 @@ pub struct Setup {
     guest_program: Option<PathBuf>,
     cache: Option<PathBuf>,
     warm: usize,
+    usual_limits: Limits,
+    docker: DockerSetup,
     runc: RuncSetup,
     gvisor: GvisorSetup,
+}
+
+/// What the sandbox `docker` is to use, where it is not what it uses by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DockerSetup {
+    /// Where the daemon listens: `unix:///run/docker.sock`, a path, `tcp://host:port`.
+    pub host: Option<String>,
+    /// The image of programs that name none; one of the guest alone, when nothing is said.
+    pub image: Option<String>,
+    /// Which of the daemon's runtimes is used, such as `runsc`.
+    pub runtime: Option<String>,
+    /// How many guests of a kind are started ahead.
+    pub warm: Option<usize>,
 }
 
 /// What the sandbox `runc` is to use, where it is not what it uses by itself.
@@ -40,7 +55,7 @@ pub struct GvisorSetup {
 }
 
 /// Sandboxes that configurations may name and that this version does not have.
-const NOT_YET: [&str; 5] = ["docker", "containerd", "kata", "firecracker", "qemu"];
+const NOT_YET: [&str; 4] = ["containerd", "kata", "firecracker", "qemu"];
 
 #[cfg(any(feature = "host", feature = "process"))]
 const NO_GUEST: &str = "the guest program is not there: build toolexec-guest and say where it is";
@@ -69,6 +84,24 @@ impl Setup {
         self
     }
 
+    /// Says what programs may use that ask for nothing: containers are started ahead for them.
+    pub fn usual_limits(mut self, limits: Limits) -> Self {
+        self.usual_limits = limits;
+        self
+    }
+
+    /// Says what the `docker` sandbox is to use.
+    pub fn docker(mut self, setup: DockerSetup) -> Self {
+        self.docker = setup;
+        self
+    }
+
+    /// Says where the Docker daemon listens, unless that was said.
+    pub fn docker_host(mut self, host: impl Into<String>) -> Self {
+        self.docker.host.get_or_insert_with(|| host.into());
+        self
+    }
+
     /// Says what the `runc` sandbox is to use.
     pub fn runc(mut self, setup: RuncSetup) -> Self {
         self.runc = setup;
@@ -89,6 +122,7 @@ impl Setup {
         }
         let all = self.with_wasm(all);
         let all = self.with_process(all);
+        let all = self.with_docker(all);
         let all = self.with_runc(all);
         let all = self.with_gvisor(all);
         self.with_host(all)
@@ -111,6 +145,36 @@ impl Setup {
         all.without(
             "process",
             on_linux("it is not built in: the feature `process` is off"),
+        )
+    }
+
+    #[cfg(all(feature = "docker", target_os = "linux"))]
+    fn with_docker(&self, all: Sandboxes) -> Sandboxes {
+        let setup = &self.docker;
+        let mut builder = crate::docker::DockerSandbox::builder(self.linux_guest());
+        if let Some(host) = &setup.host {
+            builder = builder.host(host);
+        }
+        if let Some(image) = &setup.image {
+            builder = builder.image(image);
+        }
+        if let Some(runtime) = &setup.runtime {
+            builder = builder.runtime(runtime);
+        }
+        let usual = self.usual_limits.or(Limits::standard());
+        let builder = builder.usual_limits(usual);
+        match builder.warm(setup.warm.unwrap_or(self.warm)).build() {
+            Ok(docker) => all.with(std::sync::Arc::new(docker)),
+            Err(error) => all.without("docker", error.guest_message()),
+        }
+    }
+
+    #[cfg(not(all(feature = "docker", target_os = "linux")))]
+    #[expect(clippy::unused_self, reason = "the other build needs it")]
+    fn with_docker(&self, all: Sandboxes) -> Sandboxes {
+        all.without(
+            "docker",
+            on_linux("it is not built in: the feature `docker` is off"),
         )
     }
 
@@ -164,7 +228,10 @@ impl Setup {
     }
 
     /// The guest that containers run.
-    #[cfg(all(any(feature = "gvisor", feature = "runc"), target_os = "linux"))]
+    #[cfg(all(
+        any(feature = "docker", feature = "gvisor", feature = "runc"),
+        target_os = "linux"
+    ))]
     fn linux_guest(&self) -> crate::linux_guest::LinuxGuest {
         crate::linux_guest::LinuxGuest::built_in(self.cache.clone())
     }

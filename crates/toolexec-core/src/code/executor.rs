@@ -14,6 +14,7 @@ use crate::chain::ChainLimits;
 use crate::context::CallContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gateway::{Direct, Gateway};
+use crate::pattern::glob;
 use crate::results::ResultStore;
 use crate::run::Runner;
 use crate::sandbox::{Language, Limits, Profile, Sandboxes, SessionSpec};
@@ -32,6 +33,7 @@ pub(super) struct Settings {
     pub(super) defaults: Limits,
     pub(super) maximum: Limits,
     pub(super) profile: Profile,
+    pub(super) images: Vec<String>,
     pub(super) chain_limits: ChainLimits,
 }
 
@@ -57,6 +59,7 @@ impl CodeExecutor {
             defaults: Limits::standard(),
             maximum: Limits::default(),
             profile: Profile::default(),
+            images: Vec::new(),
             chain_limits: ChainLimits::default(),
         })
     }
@@ -139,6 +142,11 @@ impl CodeExecutor {
         }
     }
 
+    /// Which images programs may name, with `*` for any characters.
+    pub fn images(&self) -> &[String] {
+        &self.settings.images
+    }
+
     /// The sandboxes it uses.
     pub fn sandboxes(&self) -> &Sandboxes {
         &self.settings.sandboxes
@@ -164,15 +172,15 @@ impl CodeExecutor {
         limits.check(&settings.maximum)?;
         let profile = submission.profile.unwrap_or(settings.profile);
         let language = submission.language;
-        let sandbox = settings
-            .sandboxes
-            .choose(profile, language, &limits)
-            .await?;
+        let image = submission.image.as_deref();
+        image.map_or(Ok(()), |image| settings.allow(image))?;
         let spec = SessionSpec {
             language,
             limits,
             module: submission.module.clone(),
+            image: image.map(Into::into),
         };
+        let sandbox = settings.sandboxes.choose(profile, &spec).await?;
         let guest = sandbox.start(spec).await?;
         let name = sandbox.name().to_owned();
         Ok(CodeSession::new(
@@ -184,6 +192,24 @@ impl CodeExecutor {
             profile,
             keep,
         ))
+    }
+}
+
+impl Settings {
+    /// Whether programs may name an image.
+    fn allow(&self, image: &str) -> Result<()> {
+        if self.images.iter().any(|pattern| glob(pattern, image)) {
+            return Ok(());
+        }
+        let message = match self.images.len() {
+            0 => "programs may name no image here".to_owned(),
+            _ => format!(
+                "programs may not name the image {image:?} here; they may name {}",
+                self.images.join(", ")
+            ),
+        };
+        Err(Error::new(ErrorKind::Denied, message)
+            .with_hint("allow it in the configuration: images in [code]"))
     }
 }
 
@@ -218,12 +244,20 @@ impl CodeExecutorBuilder {
         self
     }
 
+    /// Says which images programs may name, with `*` for any characters; none otherwise. What a
+    /// sandbox itself is set to is not asked about.
+    pub fn images<T: Into<String>>(mut self, patterns: impl IntoIterator<Item = T>) -> Self {
+        self.0.images = patterns.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Sets all that [`CodeSettings`] holds, in place of what was set before.
     pub fn settings(mut self, settings: &CodeSettings) -> Self {
         self.0.sandboxes = settings.apply(self.0.sandboxes);
         self.0.defaults = settings.defaults;
         self.0.maximum = settings.maximum;
         self.0.profile = settings.profile;
+        self.0.images.clone_from(&settings.images);
         self
     }
 

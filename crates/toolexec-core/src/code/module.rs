@@ -68,7 +68,7 @@ mod tests {
         }
         assert_eq!(&*decode("-_8").unwrap(), [0xfb, 0xff]);
         assert_eq!(&*decode("+/8").unwrap(), [0xfb, 0xff]);
-        assert_eq!(&*decode("").unwrap(), []);
+        assert_eq!(&*decode("").unwrap(), [0_u8; 0]);
     }
 
     #[test]

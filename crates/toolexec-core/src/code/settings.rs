@@ -14,6 +14,8 @@ pub struct CodeSettings {
     pub defaults: Limits,
     /// The most that a program may ask for. More is refused, not lowered.
     pub maximum: Limits,
+    /// Which images a program may name, with `*` for any characters.
+    pub images: Vec<String>,
     /// Which sandboxes a profile may use, in the order of preference; where a profile is not
     /// named, what the sandboxes say themselves.
     pub candidates: Vec<(Profile, Vec<String>)>,
@@ -27,6 +29,7 @@ impl Default for CodeSettings {
             allow_unsafe: false,
             defaults: Limits::standard(),
             maximum: Limits::default(),
+            images: Vec::new(),
             candidates: Vec::new(),
         }
     }

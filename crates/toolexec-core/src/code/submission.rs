@@ -27,6 +27,8 @@ pub struct Submission {
     pub limits: Limits,
     /// How much isolation it needs; the executor's default when nothing is said.
     pub profile: Option<Profile>,
+    /// The image that it runs in, such as `python:3`; that of the sandbox when nothing is said.
+    pub image: Option<String>,
     /// Whether it is checked as a whole before it runs. Default: yes.
     pub check: bool,
 }
@@ -41,6 +43,7 @@ impl Submission {
             inputs: Map::new(),
             limits: Limits::default(),
             profile: None,
+            image: None,
             check: true,
         }
     }
@@ -68,6 +71,12 @@ impl Submission {
     /// Sets how much isolation it needs.
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profile = Some(profile);
+        self
+    }
+
+    /// Sets the image that it runs in. The executor must allow it.
+    pub fn image(mut self, image: impl Into<String>) -> Self {
+        self.image = Some(image.into());
         self
     }
 

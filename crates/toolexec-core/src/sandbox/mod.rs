@@ -41,6 +41,12 @@ pub trait Sandbox: Send + Sync + 'static {
     /// What it is, for people and for the policy.
     fn describe(&self) -> Description;
 
+    /// Whether it puts the guest into an image where [`SessionSpec`] names one. One that does not
+    /// is never given a spec with an image.
+    fn takes_images(&self) -> bool {
+        false
+    }
+
     /// Whether it can be used here and now.
     ///
     /// # Errors
@@ -74,4 +80,18 @@ pub struct SessionSpec {
     pub limits: Limits,
     /// The program itself, where it is a WebAssembly module: it does not come on the stream.
     pub module: Option<Arc<[u8]>>,
+    /// The image that the guest is put into; what the sandbox is set to, when nothing is said.
+    pub image: Option<Arc<str>>,
+}
+
+impl SessionSpec {
+    /// A guest for programs in `language` that may use `limits`: no module, no image of its own.
+    pub fn new(language: Language, limits: Limits) -> Self {
+        Self {
+            language,
+            limits,
+            module: None,
+            image: None,
+        }
+    }
 }

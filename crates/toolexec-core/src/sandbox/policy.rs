@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Description, Language, Limits, Profile, Sandbox};
+use super::{Description, Language, Profile, Sandbox, SessionSpec};
 use crate::error::{Error, ErrorKind, ErrorReport, Result};
 use crate::sandbox::Enforced;
 
@@ -96,8 +96,8 @@ impl Sandboxes {
         self.known.iter().find(|sandbox| sandbox.name() == name)
     }
 
-    /// The first candidate of the profile that is strong enough, runs the language and is
-    /// available. `dev` asks for the least, so it takes any.
+    /// The first candidate of the profile that is strong enough, runs the language, takes an image
+    /// if one is named, and is available. `dev` asks for the least, so it takes any.
     ///
     /// # Errors
     /// [`ErrorKind::Denied`] for `dev` without `allow_unsafe`;
@@ -105,12 +105,7 @@ impl Sandboxes {
     ///
     /// # Cancel safety
     /// Safe: probing changes nothing.
-    pub async fn choose(
-        &self,
-        profile: Profile,
-        language: Language,
-        limits: &Limits,
-    ) -> Result<Arc<dyn Sandbox>> {
+    pub async fn choose(&self, profile: Profile, spec: &SessionSpec) -> Result<Arc<dyn Sandbox>> {
         if profile == Profile::Dev && !self.allow_unsafe {
             return Err(Error::new(
                 ErrorKind::Denied,
@@ -123,7 +118,7 @@ impl Sandboxes {
         }
         let mut reasons = Vec::new();
         for name in &self.candidates[place(profile)] {
-            match self.candidate(name, profile, language, limits).await {
+            match self.candidate(name, profile, spec).await {
                 Ok(sandbox) => return Ok(sandbox),
                 Err(error) => reasons.push((name, error)),
             }
@@ -160,8 +155,7 @@ impl Sandboxes {
         &self,
         name: &str,
         profile: Profile,
-        language: Language,
-        limits: &Limits,
+        spec: &SessionSpec,
     ) -> Result<Arc<dyn Sandbox>> {
         let refuse = |reason: String| Error::new(ErrorKind::SandboxUnavailable, reason);
         let Some(sandbox) = self.get(name) else {
@@ -179,10 +173,14 @@ impl Sandboxes {
                 profile.least().as_str()
             )));
         }
-        if !description.languages.contains(&language) {
-            return Err(refuse(format!("does not run {}", language_name(language))));
+        if !description.languages.contains(&spec.language) {
+            let language = language_name(spec.language);
+            return Err(refuse(format!("does not run {language}")));
         }
-        let unenforced = Enforced::new(limits, &description.enforcement).by_nobody();
+        if spec.image.is_some() && !sandbox.takes_images() {
+            return Err(refuse("takes no images".to_owned()));
+        }
+        let unenforced = Enforced::new(&spec.limits, &description.enforcement).by_nobody();
         if profile != Profile::Dev && !unenforced.is_empty() {
             let names: Vec<&str> = unenforced.iter().map(|limit| limit.as_str()).collect();
             return Err(refuse(format!("cannot enforce {}", names.join(", "))));

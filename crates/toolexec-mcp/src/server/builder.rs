@@ -7,7 +7,7 @@ use std::time::Duration;
 use rmcp::model::{Implementation, ServerCapabilities, ServerConfig};
 use tokio::sync::OnceCell;
 use toolexec_core::code::CodeExecutor;
-use toolexec_core::sandbox::{Language, Limits, Profile};
+use toolexec_core::sandbox::{Language, Limits, Profile, SessionSpec};
 use toolexec_core::{ChainLimits, DocStore, Runner};
 
 use super::changes::Changes;
@@ -189,10 +189,8 @@ pub(super) async fn languages(code: Option<&CodeExecutor>, profile: Profile) -> 
         return names;
     };
     for (language, name) in LANGUAGES {
-        let chosen = code
-            .sandboxes()
-            .choose(profile, language, &Limits::default())
-            .await;
+        let spec = SessionSpec::new(language, Limits::default());
+        let chosen = code.sandboxes().choose(profile, &spec).await;
         match chosen {
             Ok(_) => names.push(name),
             Err(error) => tracing::info!(language = name, %error, "programs are not offered"),

@@ -49,7 +49,7 @@ use toolexec_core::{Caller, ChainLimits, DocStore, Runner};
 
 use builder::languages;
 use changes::Changes;
-use meta::MetaTools;
+use meta::{MetaTools, Programs};
 use metrics::Metrics;
 use parked::Parked;
 use results::Results;
@@ -133,7 +133,11 @@ impl Server {
         let shared = &self.shared;
         let find_out = async {
             let languages = languages(shared.code.as_ref(), shared.profile).await;
-            MetaTools::new(&languages, shared.results.as_ref())
+            let programs = Programs {
+                languages: &languages,
+                images: shared.code.as_ref().map_or(&[], CodeExecutor::images),
+            };
+            MetaTools::new(programs, shared.results.as_ref())
         };
         shared.meta.get_or_init(|| find_out).await
     }

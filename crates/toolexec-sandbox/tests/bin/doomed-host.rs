@@ -1,7 +1,8 @@
 //! A host that runs programs in the sandbox `process`. With `wait` it starts some that do not
 //! end, says so and waits to be killed; with `tidy` it runs some, ends everything, and says how
 //! many descriptors it had before and has after. With the socket of containerd, a namespace and a
-//! directory for streams besides, it does so in the sandbox `containerd`.
+//! directory for streams besides, it does so in the sandbox `containerd`; with `docker`, it waits
+//! with two guests on the Docker daemon whose socket it is given.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,11 +27,11 @@ async fn main() -> ExitCode {
     }
     let mut args = args.into_iter();
     let (guest, what) = (args.next().unwrap_or_default(), args.next());
-    let spec = SessionSpec {
-        module: None,
-        language: Language::JavaScript,
-        limits: Limits::standard(),
-    };
+    let spec = SessionSpec::new(Language::JavaScript, Limits::standard());
+    #[cfg(feature = "docker")]
+    if what.as_deref() == Some("docker") {
+        return docker(&guest).await;
+    }
     let is_doomed = what.as_deref() == Some("wait");
     let sandbox = ProcessSandbox::with_warm(Path::new(&guest), usize::from(!is_doomed));
     let mut sessions = Vec::new();
@@ -68,6 +69,27 @@ async fn descriptors(sandbox: &toolexec_sandbox::process::ProcessSandbox) -> usi
     std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
 }
 
+#[cfg(all(feature = "docker", target_os = "linux"))]
+#[expect(clippy::print_stdout, reason = "the test reads it")]
+async fn docker(socket: &str) -> ExitCode {
+    use toolexec_core::sandbox::{Language, Limits, Sandbox, SessionSpec};
+    use toolexec_sandbox::docker::DockerSandbox;
+    use toolexec_sandbox::linux_guest::LinuxGuest;
+
+    let sandbox = DockerSandbox::builder(LinuxGuest::built_in(None)).host(socket);
+    let Ok(sandbox) = sandbox.warm(0).build() else {
+        return ExitCode::FAILURE;
+    };
+    let spec = || SessionSpec::new(Language::JavaScript, Limits::standard());
+    let (Ok(_first), Ok(_second)) = (sandbox.start(spec()).await, sandbox.start(spec()).await)
+    else {
+        return ExitCode::FAILURE;
+    };
+    println!("ready");
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    ExitCode::SUCCESS
+}
+
 #[cfg(all(feature = "containerd", target_os = "linux"))]
 #[expect(clippy::print_stdout, reason = "the test reads it")]
 async fn containerd(guest: &str, what: &str, [socket, namespace, streams]: [&str; 3]) -> ExitCode {
@@ -80,11 +102,7 @@ async fn containerd(guest: &str, what: &str, [socket, namespace, streams]: [&str
         .socket(socket)
         .namespace(namespace);
     let sandbox = builder.streams(streams).warm(0).build();
-    let spec = || SessionSpec {
-        language: Language::JavaScript,
-        limits: Limits::standard(),
-        module: None,
-    };
+    let spec = || SessionSpec::new(Language::JavaScript, Limits::standard());
     let (Ok(first), Ok(second)) = (sandbox.start(spec()).await, sandbox.start(spec()).await) else {
         return ExitCode::FAILURE;
     };

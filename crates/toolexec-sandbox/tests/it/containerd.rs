@@ -203,11 +203,7 @@ fn nothing() -> (Vec<String>, usize) {
 }
 
 fn spec() -> SessionSpec {
-    SessionSpec {
-        language: Language::JavaScript,
-        limits: Limits::standard(),
-        module: None,
-    }
+    SessionSpec::new(Language::JavaScript, Limits::standard())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,13 +5,13 @@ use toolexec_testkit::contract::sandbox::{Programs, all};
 
 use crate::support::{Guests, Way};
 
-const JAVASCRIPT: Programs = Programs {
+pub(crate) const JAVASCRIPT: Programs = Programs {
     language: Language::JavaScript,
     two: "return 1 + 1",
     endless: "while (true) {}",
 };
 
-const PYTHON: Programs = Programs {
+pub(crate) const PYTHON: Programs = Programs {
     language: Language::Python,
     two: "return 1 + 1",
     endless: "while True:\n    pass",

@@ -2,6 +2,7 @@
 
 #![cfg_attr(
     any(
+        all(feature = "docker", feature = "process", target_os = "linux"),
         all(feature = "host", feature = "process", feature = "wasm"),
         all(feature = "containerd", feature = "process", target_os = "linux")
     ),
@@ -13,6 +14,8 @@
     )
 )]
 
+#[cfg(all(feature = "docker", feature = "process", target_os = "linux"))]
+mod docker;
 mod features;
 
 // Needs a program that is built with `process`.

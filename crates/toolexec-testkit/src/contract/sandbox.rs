@@ -154,11 +154,7 @@ pub async fn dropped_guests_make_room(sandbox: &dyn Sandbox, programs: &Programs
 }
 
 async fn start(sandbox: &dyn Sandbox, programs: &Programs) -> Session {
-    let spec = SessionSpec {
-        module: None,
-        language: programs.language,
-        limits: Limits::standard(),
-    };
+    let spec = SessionSpec::new(programs.language, Limits::standard());
     let started = tokio::time::timeout(SOON, sandbox.start(spec)).await;
     match started {
         Ok(Ok(session)) => session,

@@ -6,7 +6,7 @@ use toolexec_core::code::CodeSettings;
 use toolexec_core::sandbox::{LimitName, Limits, Profile};
 
 use super::document::Document;
-use super::sandboxes::{GvisorSection, RuncSection};
+use super::sandboxes::{DockerSection, GvisorSection, RuncSection};
 use super::units::{Size, Time};
 use super::{Config, ConfigError};
 
@@ -22,8 +22,13 @@ pub struct CodeSection {
     pub limits: LimitsSection,
     /// The most that a program may ask for; more is refused.
     pub maximum: LimitsSection,
+    /// Which images a program may name, such as python:3; * stands for any characters. Default:
+    /// none.
+    pub images: Vec<String>,
     /// Which sandboxes a profile may use, in the order of preference.
     pub candidates: CandidatesSection,
+    /// What the sandbox docker is to use.
+    pub docker: DockerSection,
     /// What the sandbox runc is to use.
     pub runc: RuncSection,
     /// What the sandbox gvisor is to use.
@@ -180,6 +185,7 @@ impl Config {
             allow_unsafe: section.allow_unsafe.unwrap_or_default(),
             defaults: section.limits.over(Limits::standard()),
             maximum: section.maximum.over(Limits::default()),
+            images: section.images.clone(),
             candidates: section.candidates.settings(),
         }
     }
@@ -238,6 +244,7 @@ mod tests {
 [code]
 profile = "hardened"
 allow_unsafe = true
+images = ["python:*"]
 
 [code.limits]
 run_time = "5s"
@@ -273,6 +280,7 @@ dev = []
                     cpus: Some(1.5),
                     ..Limits::default()
                 },
+                images: vec!["python:*".to_owned()],
                 candidates: vec![
                     (Profile::Dev, Vec::new()),
                     (Profile::Standard, names(&["process", "wasm"])),

@@ -43,7 +43,7 @@ pub use connect::Connected;
 pub use error::ConfigError;
 pub use expand::EXPANDED;
 pub use find::{CONFIG_VAR, FILE_NAME, Found, find};
-pub use sandboxes::{GvisorPlatform, GvisorSection, RuncSection};
+pub use sandboxes::{DockerSection, GvisorPlatform, GvisorSection, RuncSection};
 pub use sections::*;
 pub use serve::{
     AlgorithmName, AuthName, IssuerSection, KeySection, ModeName, ResultsSection, ServeSection,

@@ -5,6 +5,22 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+/// What the sandbox docker is to use.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DockerSection {
+    /// Where the daemon listens: unix:///run/docker.sock or `tcp://host:port`. Default: what
+    /// `DOCKER_HOST` says, else unix:///var/run/docker.sock.
+    pub host: Option<String>,
+    /// The image of programs that name none; it must be on the daemon. Default: one with nothing
+    /// in it but the guest.
+    pub image: Option<String>,
+    /// Which of the daemon's runtimes is used, such as runsc. Default: the daemon's own.
+    pub runtime: Option<String>,
+    /// How many containers of a kind are started ahead. Default: 0.
+    pub warm: Option<usize>,
+}
+
 /// What the sandbox runc is to use.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -60,9 +76,17 @@ impl GvisorPlatform {
 impl super::Config {
     /// Adds what the configuration says about single sandboxes.
     pub fn set_up(&self, setup: crate::sandbox::Setup) -> crate::sandbox::Setup {
-        use crate::sandbox::{GvisorSetup, RuncSetup};
+        use crate::sandbox::{DockerSetup, GvisorSetup, RuncSetup};
+        let docker = &self.sections.code.docker;
         let (runc, gvisor) = (&self.sections.code.runc, &self.sections.code.gvisor);
         setup
+            .usual_limits(self.code_settings().defaults)
+            .docker(DockerSetup {
+                host: docker.host.clone(),
+                image: docker.image.clone(),
+                runtime: docker.runtime.clone(),
+                warm: docker.warm,
+            })
             .runc(RuncSetup {
                 program: runc.program.clone(),
                 root: runc.root.clone(),

@@ -24,6 +24,8 @@ use crate::session::Session;
 
 /// The environment variable that says where the native guest program is.
 const GUEST: &str = "TOOLEXEC_GUEST";
+/// The environment variable that says where the Docker daemon listens.
+const DOCKER_HOST: &str = "DOCKER_HOST";
 
 pub(crate) async fn run(
     args: &CodeArgs,
@@ -37,6 +39,7 @@ pub(crate) async fn run(
     let mut submission = program.limits(args.bounds.limits(session.timeout()));
     submission.inputs = inputs;
     submission.profile = args.bounds.profile();
+    submission.image.clone_from(&args.image);
     // The deadline of `--timeout` is among the limits, whose errors say more.
     let cx = session.cancellable();
     if args.check {
@@ -68,6 +71,12 @@ pub(crate) fn executor(bounds: &BoundsArgs, session: &Session) -> CodeExecutor {
 /// The sandboxes that are built in.
 pub(crate) fn sandboxes(config: &Config) -> Sandboxes {
     let mut setup = config.set_up(Setup::new());
+    if let Some(host) = std::env::var(DOCKER_HOST)
+        .ok()
+        .filter(|host| !host.is_empty())
+    {
+        setup = setup.docker_host(host);
+    }
     if let Some(guest) = guest() {
         setup = setup.guest_program(guest);
     }

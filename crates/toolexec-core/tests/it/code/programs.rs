@@ -310,6 +310,40 @@ async fn a_profile_never_gets_less_than_it_asks_for() {
 }
 
 #[tokio::test]
+async fn an_image_is_allowed_and_taken_or_nothing_runs() {
+    let fake = scripted(async |_guest| {});
+    let sandboxes = Sandboxes::new()
+        .with(Arc::new(fake.clone()))
+        .candidates(Profile::Standard, ["fake"]);
+    let docs = Arc::new(DocStore::default());
+    let builder = CodeExecutor::builder(fixture::runner(), docs, sandboxes);
+    let some = builder.images(["python:*", "team/tools"]).build();
+    let cases = [
+        (
+            &executor(&fake),
+            "python:3",
+            "programs may name no image here",
+        ),
+        (
+            &some,
+            "python",
+            "programs may not name the image \"python\" here; they may name python:*, team/tools",
+        ),
+        (
+            &some,
+            "python:3",
+            "no sandbox is available for standard: fake: takes no images",
+        ),
+    ];
+    for (executor, image, expected) in cases {
+        let named = program().image(image);
+        let error = executor.execute(named, &CallContext::new()).await;
+        assert_eq!(error.unwrap_err().guest_message(), expected, "{image}");
+    }
+    assert_eq!(fake.started(), 0);
+}
+
+#[tokio::test]
 async fn a_signature_is_in_the_language_of_the_program() {
     let sandbox = scripted(async |mut guest| {
         if guest.started().await.is_none() {

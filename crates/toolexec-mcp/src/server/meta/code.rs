@@ -20,6 +20,7 @@ struct Execute {
     #[serde(default)]
     inputs: Map<String, Value>,
     timeout_ms: Option<u64>,
+    image: Option<String>,
 }
 
 pub(super) async fn execute(server: &Server, args: Args, cx: CallContext) -> Result<Answer> {
@@ -37,6 +38,7 @@ pub(super) async fn execute(server: &Server, args: Args, cx: CallContext) -> Res
         })
         .profile(server.profile());
     submission.inputs = args.inputs;
+    submission.image = args.image;
     if let Some(results) = server.results() {
         let store = results.store();
         submission.inputs = resolve(&*store, owner_of(&cx), submission.inputs).await?;

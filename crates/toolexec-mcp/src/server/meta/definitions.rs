@@ -6,10 +6,10 @@ use std::sync::Arc;
 use rmcp::model::{Tool as McpTool, ToolAnnotations};
 use serde_json::{Map, Value, json};
 
-use super::MetaTool;
+use super::{MetaTool, Programs};
 
-pub(super) fn tool(tool: MetaTool, languages: &[&str], has_jq: bool) -> McpTool {
-    let input = input(tool, languages, has_jq);
+pub(super) fn tool(tool: MetaTool, programs: Programs<'_>, has_jq: bool) -> McpTool {
+    let input = input(tool, programs, has_jq);
     let mut listed = McpTool::new(tool.as_str(), description(tool), input);
     listed.output_schema = Some(output(tool));
     listed.annotations = is_read_only(tool).then(|| ToolAnnotations::new().read_only(true));
@@ -46,7 +46,7 @@ fn is_read_only(tool: MetaTool) -> bool {
     )
 }
 
-fn input(tool: MetaTool, languages: &[&str], has_jq: bool) -> Arc<Map<String, Value>> {
+fn input(tool: MetaTool, programs: Programs<'_>, has_jq: bool) -> Arc<Map<String, Value>> {
     let text = || json!({"type": "string"});
     let count = || json!({"type": "integer", "minimum": 1});
     match tool {
@@ -84,17 +84,23 @@ fn input(tool: MetaTool, languages: &[&str], has_jq: bool) -> Arc<Map<String, Va
             }),
             &["steps"],
         ),
-        MetaTool::ExecuteCode => object(
-            json!({
-                "language": {"enum": languages},
-                "code": {"type": "string", "description": "of wasm: the module in base64"},
-                "inputs": {"type": "object", "description": "global variables"},
-                "timeout_ms": count(),
-            }),
-            &["language", "code"],
-        ),
+        MetaTool::ExecuteCode => execute_code(programs),
         MetaTool::ReadResult => object(read_result(has_jq), &["result"]),
     }
+}
+
+fn execute_code(programs: Programs<'_>) -> Arc<Map<String, Value>> {
+    let mut properties = json!({
+        "language": {"enum": programs.languages},
+        "code": {"type": "string", "description": "of wasm: the module in base64"},
+        "inputs": {"type": "object", "description": "global variables"},
+        "timeout_ms": {"type": "integer", "minimum": 1},
+    });
+    if !programs.images.is_empty() {
+        let allowed = format!("container image: {}", programs.images.join(", "));
+        properties["image"] = json!({"type": "string", "description": allowed});
+    }
+    object(properties, &["language", "code"])
 }
 
 fn read_result(has_jq: bool) -> Value {

@@ -61,6 +61,15 @@ impl MetaTool {
     }
 }
 
+/// Which programs the server runs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Programs<'a> {
+    /// Their languages; without any there is no `execute_code`.
+    pub(super) languages: &'a [&'a str],
+    /// The images that they may name.
+    pub(super) images: &'a [String],
+}
+
 /// The tools as a client lists them, and the compiled schemas of their arguments.
 #[derive(Debug)]
 pub(super) struct MetaTools {
@@ -68,16 +77,15 @@ pub(super) struct MetaTools {
 }
 
 impl MetaTools {
-    /// `languages` are those that programs may have; without any there is no `execute_code`, and
-    /// where no results are kept no `read_result`.
-    pub(super) fn new(languages: &[&str], results: Option<&Results>) -> Self {
+    /// Without programs there is no `execute_code`, and where no results are kept no `read_result`.
+    pub(super) fn new(programs: Programs<'_>, results: Option<&Results>) -> Self {
         let tools = MetaTool::ALL
             .into_iter()
-            .filter(|tool| *tool != MetaTool::ExecuteCode || !languages.is_empty())
+            .filter(|tool| *tool != MetaTool::ExecuteCode || !programs.languages.is_empty())
             .filter(|tool| *tool != MetaTool::ReadResult || results.is_some())
             .filter_map(|tool| {
                 let has_jq = results.is_some_and(Results::has_jq);
-                let listed = definitions::tool(tool, languages, has_jq);
+                let listed = definitions::tool(tool, programs, has_jq);
                 let schema = Value::Object((*listed.input_schema).clone());
                 // They are ours, and a test compiles them all.
                 let schema = Schema::compile(Arc::new(schema)).ok()?;

@@ -19,6 +19,8 @@ use toolexec_core::code::CodeExecutor;
 use toolexec_core::sandbox::{Language, Profile, Sandbox, Sandboxes};
 #[cfg(all(feature = "containerd", target_os = "linux"))]
 use toolexec_sandbox::containerd::ContainerdSandbox;
+#[cfg(all(feature = "docker", target_os = "linux"))]
+use toolexec_sandbox::docker::DockerSandbox;
 #[cfg(all(feature = "gvisor", target_os = "linux"))]
 use toolexec_sandbox::gvisor::GvisorSandbox;
 use toolexec_sandbox::host::HostSandbox;
@@ -44,7 +46,7 @@ macro_rules! walls {
 macro_rules! in_every_sandbox {
     ($($suite:ident),+ $(,)?) => {$(
         mod $suite {
-            walls! { tests!($suite wasm host runc gvisor containerd) }
+            walls! { tests!($suite wasm host runc gvisor containerd docker) }
         }
     )+};
 }
@@ -128,6 +130,29 @@ pub(crate) fn process() -> Way {
             )))
         },
     }
+}
+
+/// The guest in a container of a Docker daemon.
+pub(crate) fn docker() -> Way {
+    Way {
+        name: "docker",
+        profile: Profile::Standard,
+        at_once: 50,
+        every: 40,
+        make: make_docker,
+    }
+}
+
+#[cfg(all(feature = "docker", target_os = "linux"))]
+fn make_docker(guests: Guests) -> Made {
+    let socket = daemons::docker()?;
+    let sandbox = DockerSandbox::builder(linux_guest()).host(socket.to_string_lossy());
+    Ok(Arc::new(sandbox.warm(guests.warm).build().unwrap()))
+}
+
+#[cfg(not(all(feature = "docker", target_os = "linux")))]
+fn make_docker(_: Guests) -> Made {
+    Err(Missing::feature("docker"))
 }
 
 /// The guest as a child process without isolation.
@@ -249,7 +274,7 @@ macro_rules! list {
 impl Way {
     /// The way with a name.
     pub(crate) fn named(name: &str) -> Self {
-        let all: &[fn() -> Self] = walls! { list!(wasm host runc gvisor containerd) };
+        let all: &[fn() -> Self] = walls! { list!(wasm host runc gvisor containerd docker) };
         let mut all = all.iter().map(|way| way());
         all.find(|way| way.name == name).unwrap()
     }

@@ -1,0 +1,439 @@
+//! What the daemon is asked for. Nothing here talks to it.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use bollard::models::{
+    ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType,
+    ResourcesUlimits,
+};
+use toolexec_core::sandbox::{Enforcement, Enforcer, Isolation, LimitName};
+
+use crate::container::{Kind, Resources};
+use crate::piped::warm;
+
+/// The label of all that is ours; its value is the name that tells whose.
+pub(super) const OURS: &str = "toolexec.name";
+/// The label that says on which machine the host runs.
+pub(super) const MACHINE: &str = "toolexec.machine";
+/// The label of the image that holds the guest alone.
+pub(super) const GUEST_IMAGE: &str = "toolexec.guest";
+
+/// Where the guest is in the image that holds it alone, and where it is mounted as a file.
+const GUEST: &str = "/toolexec-guest";
+/// Where the volume is mounted that holds the guest.
+pub(super) const VOLUME: &str = "/.toolexec";
+
+/// A user that owns nothing, in no group that owns anything.
+const NOBODY: &str = "65534:65534";
+/// How much CPU time a share is counted over, in microseconds.
+const PERIOD: u64 = 100_000;
+/// What a program may write to /tmp that did not ask.
+const TMP: u64 = 64 << 20;
+/// The threads of a guest itself.
+const GUEST_PIDS: u64 = 8;
+/// What a program may start that did not ask.
+const PIDS: u64 = 64;
+/// The threads and the helpers of gVisor, which the kernel counts as the container's.
+const GVISOR_PIDS: u64 = 512;
+/// What gVisor itself holds, which the kernel counts as the container's.
+const GVISOR_MEMORY: u64 = 64 << 20;
+/// The least that the kernel takes, in microseconds.
+const LEAST_QUOTA: u64 = 1000;
+const PAGE: u64 = 4096;
+
+/// How the guest gets into a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// It is in the image.
+    Image,
+    /// As a file of this machine, which the daemon sees too.
+    File(PathBuf),
+    /// In a volume of this name.
+    Volume(String),
+}
+
+/// What stands between a container and the kernel of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wall {
+    /// Nothing: runc, crun and whatever is not known.
+    Kernel,
+    /// gVisor, a kernel in a process.
+    Gvisor,
+    /// Kata, a virtual machine.
+    Vm,
+}
+
+impl Wall {
+    /// What the runtime of this name puts up.
+    pub(super) fn of(runtime: Option<&str>) -> Self {
+        let name = runtime.unwrap_or_default();
+        if name.contains("runsc") || name.contains("gvisor") {
+            Self::Gvisor
+        } else if name.contains("kata") {
+            Self::Vm
+        } else {
+            Self::Kernel
+        }
+    }
+
+    pub(super) fn isolation(self) -> Isolation {
+        match self {
+            Self::Kernel => Isolation::Kernel,
+            Self::Gvisor | Self::Vm => Isolation::Vm,
+        }
+    }
+
+    pub(super) fn summary(self) -> &'static str {
+        match self {
+            Self::Kernel => "a Docker container without network or rights, its root read-only",
+            Self::Gvisor => "a Docker container with a kernel of its own, gVisor",
+            Self::Vm => "a Docker container in a virtual machine of its own",
+        }
+    }
+}
+
+/// Who keeps a program within its limits. Whether the host can look is known once it runs.
+pub(super) fn enforcement(host_looks: bool) -> Enforcement {
+    let mut all = vec![
+        (LimitName::Memory, Enforcer::Guest),
+        (LimitName::Memory, Enforcer::Kernel),
+        (LimitName::CpuTime, Enforcer::Kernel),
+        (LimitName::Cpus, Enforcer::Kernel),
+        (LimitName::Pids, Enforcer::Kernel),
+        (LimitName::Disk, Enforcer::Kernel),
+    ];
+    if host_looks {
+        all.push((LimitName::CpuTime, Enforcer::Host));
+    }
+    all
+}
+
+/// What a container is made of besides its [`Kind`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Making<'a> {
+    pub(super) image: &'a str,
+    /// Where the image wants to write, which it may not.
+    pub(super) image_volumes: &'a [String],
+    pub(super) runtime: Option<&'a str>,
+    pub(super) delivery: &'a Delivery,
+    pub(super) name: &'a str,
+    pub(super) machine: &'a str,
+}
+
+/// The body of the request that creates a container.
+pub(super) fn container(kind: &Kind, making: &Making<'_>) -> ContainerCreateBody {
+    let program = match making.delivery {
+        Delivery::Image | Delivery::File(_) => GUEST.to_owned(),
+        Delivery::Volume(_) => format!("{VOLUME}{GUEST}"),
+    };
+    let yes = Some(true);
+    ContainerCreateBody {
+        image: Some(making.image.to_owned()),
+        entrypoint: Some(vec![program]),
+        cmd: Some(warm(kind.language).map(str::to_owned).to_vec()),
+        user: Some(NOBODY.to_owned()),
+        // That of the image may be one that this user cannot enter.
+        working_dir: Some("/".to_owned()),
+        // That of the image would run programs of its own beside the guest.
+        healthcheck: Some(HealthConfig {
+            test: Some(vec!["NONE".to_owned()]),
+            ..HealthConfig::default()
+        }),
+        open_stdin: yes,
+        // The guest reads its end when the host is gone, and ends.
+        stdin_once: yes,
+        attach_stdin: yes,
+        attach_stdout: yes,
+        attach_stderr: yes,
+        tty: Some(false),
+        network_disabled: yes,
+        labels: Some(labels(making.name, making.machine)),
+        host_config: Some(host(kind, making)),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// The body of the request that creates a container through which the volume `volume` is filled,
+/// and which is never started.
+pub(super) fn volume_holder(image: &str, volume: &str, machine: &str) -> ContainerCreateBody {
+    let mount = Mount {
+        typ: Some(MountType::VOLUME),
+        source: Some(volume.to_owned()),
+        target: Some(VOLUME.to_owned()),
+        ..Mount::default()
+    };
+    ContainerCreateBody {
+        image: Some(image.to_owned()),
+        entrypoint: Some(vec![GUEST.to_owned()]),
+        network_disabled: Some(true),
+        labels: Some(labels(volume, machine)),
+        host_config: Some(HostConfig {
+            network_mode: Some("none".to_owned()),
+            mounts: Some(vec![mount]),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// What all that is ours is labelled with.
+pub(super) fn labels(name: &str, machine: &str) -> HashMap<String, String> {
+    [(OURS, name), (MACHINE, machine)]
+        .map(|(label, value)| (label.to_owned(), value.to_owned()))
+        .into()
+}
+
+/// Whether a text can be the name of an image. The daemon is asked for it by path.
+pub(super) fn is_image_name(name: &str) -> bool {
+    let is_plain = |part: &str| {
+        let inner = |c: char| c.is_ascii_alphanumeric() || "._-:@".contains(c);
+        part.starts_with(|c: char| c.is_ascii_alphanumeric()) && part.chars().all(inner)
+    };
+    name.len() <= 512 && name.split('/').all(is_plain)
+}
+
+fn host(kind: &Kind, making: &Making<'_>) -> HostConfig {
+    let wall = Wall::of(making.runtime);
+    let resources = &kind.resources;
+    let own = if wall == Wall::Gvisor {
+        GVISOR_MEMORY
+    } else {
+        0
+    };
+    let memory = resources
+        .memory
+        .map(|memory| signed(memory.saturating_add(own)));
+    let quota = |cpus: u64| signed((cpus.saturating_mul(PERIOD) / 1000).max(LEAST_QUOTA));
+    HostConfig {
+        runtime: making.runtime.map(str::to_owned),
+        auto_remove: Some(true),
+        network_mode: Some("none".to_owned()),
+        ipc_mode: Some("none".to_owned()),
+        readonly_rootfs: Some(true),
+        cap_drop: Some(vec!["ALL".to_owned()]),
+        security_opt: Some(vec!["no-new-privileges:true".to_owned()]),
+        // What a guest says is not kept on the daemon's disk.
+        log_config: Some(HostConfigLogConfig {
+            typ: Some("none".to_owned()),
+            config: None,
+        }),
+        memory,
+        // As much as the memory: no swap.
+        memory_swap: memory,
+        cpu_period: resources.cpus.map(|_| signed(PERIOD)),
+        cpu_quota: resources.cpus.map(quota),
+        pids_limit: Some(signed(pids(wall, resources))),
+        ulimits: Some(ulimits(wall, resources)),
+        tmpfs: Some([("/tmp".to_owned(), tmp(resources.disk))].into()),
+        mounts: Some(mounts(making)),
+        ..HostConfig::default()
+    }
+}
+
+fn pids(wall: Wall, resources: &Resources) -> u64 {
+    match wall {
+        Wall::Gvisor => GVISOR_PIDS,
+        Wall::Kernel | Wall::Vm => processes(resources),
+    }
+}
+
+fn processes(resources: &Resources) -> u64 {
+    let own = resources.pids.unwrap_or(PIDS);
+    own.saturating_add(GUEST_PIDS)
+}
+
+fn ulimits(wall: Wall, resources: &Resources) -> Vec<ResourcesUlimits> {
+    let limit = |name: &str, most: u64| ResourcesUlimits {
+        name: Some(name.to_owned()),
+        soft: Some(signed(most)),
+        hard: Some(signed(most)),
+    };
+    let mut all = vec![limit("core", 0), limit("nofile", 1024)];
+    if let Some(seconds) = resources.cpu_time {
+        all.push(limit("cpu", seconds));
+    }
+    if wall == Wall::Gvisor {
+        // The kernel counts the processes of a user over all containers; gVisor counts its own.
+        all.push(limit("nproc", processes(resources)));
+    } else {
+        all.push(limit("msgqueue", 0));
+    }
+    all
+}
+
+/// The options of the file system on /tmp, the only one that can be written to.
+fn tmp(disk: Option<u64>) -> String {
+    let bytes = disk.unwrap_or(TMP);
+    // A size of 0 would be no limit at all; less than a page cannot be kept.
+    let (access, size) = if bytes < PAGE {
+        ("ro", PAGE)
+    } else {
+        ("rw", bytes / PAGE * PAGE)
+    };
+    format!("{access},nosuid,nodev,noexec,size={size},mode=1777")
+}
+
+fn mounts(making: &Making<'_>) -> Vec<Mount> {
+    let read_only = |typ, source: Option<String>, target: &str| Mount {
+        typ: Some(typ),
+        source,
+        target: Some(target.to_owned()),
+        read_only: Some(true),
+        ..Mount::default()
+    };
+    let guest = match making.delivery {
+        Delivery::Image => None,
+        Delivery::File(path) => {
+            let path = path.to_string_lossy().into_owned();
+            Some(read_only(MountType::BIND, Some(path), GUEST))
+        }
+        Delivery::Volume(name) => Some(read_only(MountType::VOLUME, Some(name.clone()), VOLUME)),
+    };
+    // A volume that the image declares would be one without a limit that can be written to.
+    let volumes = making.image_volumes.iter();
+    let volumes = volumes.filter(|path| path.as_str() != "/tmp");
+    let empty = volumes.map(|path| read_only(MountType::TMPFS, None, path));
+    guest.into_iter().chain(empty).collect()
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use toolexec_core::sandbox::{Language, Limits};
+
+    use super::*;
+
+    fn body(runtime: Option<&str>, delivery: &Delivery, limits: &Limits) -> Value {
+        let making = Making {
+            image: "python:3",
+            image_volumes: &["/data".to_owned(), "/tmp".to_owned()],
+            runtime,
+            delivery,
+            name: "toolexec-1-2-3-4",
+            machine: "here",
+        };
+        let kind = Kind::new(Language::Python, None, limits);
+        serde_json::to_value(container(&kind, &making)).unwrap()
+    }
+
+    fn ulimits(all: &[(&str, i64)]) -> Value {
+        let one = |(name, most): &(&str, i64)| json!({"Name": name, "Soft": most, "Hard": most});
+        all.iter().map(one).collect()
+    }
+
+    #[test]
+    fn a_container_is_locked_down_and_holds_what_was_asked() {
+        let limits = Limits {
+            memory: Some(100 << 20),
+            cpus: Some(0.5),
+            pids: Some(4),
+            disk: Some(1 << 20),
+            cpu_time: Some(std::time::Duration::from_secs(1)),
+            ..Limits::default()
+        };
+        let memory = 164 << 20;
+        let expected = json!({
+            "Image": "python:3",
+            "Entrypoint": ["/toolexec-guest"],
+            "Cmd": ["--warm", "python"],
+            "User": "65534:65534",
+            "WorkingDir": "/",
+            "Healthcheck": {"Test": ["NONE"]},
+            "OpenStdin": true,
+            "StdinOnce": true,
+            "AttachStdin": true,
+            "AttachStdout": true,
+            "AttachStderr": true,
+            "Tty": false,
+            "NetworkDisabled": true,
+            "Labels": {"toolexec.name": "toolexec-1-2-3-4", "toolexec.machine": "here"},
+            "HostConfig": {
+                "AutoRemove": true,
+                "NetworkMode": "none",
+                "IpcMode": "none",
+                "ReadonlyRootfs": true,
+                "CapDrop": ["ALL"],
+                "SecurityOpt": ["no-new-privileges:true"],
+                "LogConfig": {"Type": "none"},
+                "Memory": memory,
+                "MemorySwap": memory,
+                "CpuPeriod": 100_000,
+                "CpuQuota": 50_000,
+                "PidsLimit": 12,
+                "Ulimits": ulimits(&[("core", 0), ("nofile", 1024), ("cpu", 3), ("msgqueue", 0)]),
+                "Tmpfs": {"/tmp": "rw,nosuid,nodev,noexec,size=1048576,mode=1777"},
+                "Mounts": [
+                    {"Type": "bind", "Source": "/guest", "Target": "/toolexec-guest", "ReadOnly": true},
+                    {"Type": "tmpfs", "Target": "/data", "ReadOnly": true},
+                ],
+            },
+        });
+        assert_eq!(
+            body(None, &Delivery::File("/guest".into()), &limits),
+            expected
+        );
+    }
+
+    #[test]
+    fn gvisor_counts_its_own_processes_and_memory() {
+        let limits = Limits {
+            memory: Some(100 << 20),
+            pids: Some(4),
+            ..Limits::default()
+        };
+        let host = body(Some("runsc"), &Delivery::Image, &limits)["HostConfig"].clone();
+        let found = ["Runtime", "Memory", "PidsLimit", "Ulimits"].map(|key| host[key].clone());
+        let nproc = ulimits(&[("core", 0), ("nofile", 1024), ("nproc", 12)]);
+        assert_eq!(found, [json!("runsc"), json!(228 << 20), json!(512), nproc]);
+    }
+
+    #[test]
+    fn a_guest_in_a_volume_is_read_only_too() {
+        let body = body(None, &Delivery::Volume("v".to_owned()), &Limits::default());
+        assert_eq!(body["Entrypoint"], json!(["/.toolexec/toolexec-guest"]));
+        assert_eq!(
+            body["HostConfig"]["Mounts"][0],
+            json!({"Type": "volume", "Source": "v", "Target": "/.toolexec", "ReadOnly": true})
+        );
+        assert_eq!(body["HostConfig"]["Memory"], Value::Null);
+    }
+
+    #[test]
+    fn no_size_is_not_taken_for_no_limit() {
+        let rest = "nosuid,nodev,noexec,size";
+        assert_eq!(tmp(Some(0)), format!("ro,{rest}=4096,mode=1777"));
+        assert_eq!(tmp(Some(10_000)), format!("rw,{rest}=8192,mode=1777"));
+        assert_eq!(tmp(None), format!("rw,{rest}=67108864,mode=1777"));
+    }
+
+    #[test]
+    fn names_of_images_are_no_paths() {
+        for name in ["python:3", "a/b/c:1.0", "r.io:5000/a_b@sha256:00ff", "x"] {
+            assert!(is_image_name(name), "{name}");
+        }
+        for name in [
+            "", "/a", "a/", "a//b", "../a", "a/../b", "a b", "a?b", "a#b", "a%2fb", "-a",
+        ] {
+            assert!(!is_image_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_runtime_is_stands_in_its_name() {
+        let walls = [
+            None,
+            Some("runc"),
+            Some("runsc-kvm"),
+            Some("io.containerd.kata.v2"),
+        ];
+        assert_eq!(
+            walls.map(Wall::of),
+            [Wall::Kernel, Wall::Kernel, Wall::Gvisor, Wall::Vm]
+        );
+    }
+}

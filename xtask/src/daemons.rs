@@ -22,10 +22,12 @@ use serde_json::json;
 use crate::shell::{apt_install, command, is_root, quiet, say};
 
 /// What Debian's packages are called, and a program of each.
-const PACKAGES: [(&str, &str); 3] = [
+const PACKAGES: [(&str, &str); 4] = [
     ("docker.io", "dockerd"),
     ("containerd", "containerd"),
     ("runc", "runc"),
+    // Programs for the roots of containers.
+    ("busybox-static", "busybox"),
 ];
 /// The release that this is for; what its backports have works on later ones, too.
 const RELEASE: &str = "bookworm";
@@ -228,7 +230,7 @@ impl Daemon {
 fn install(place: &Path) -> Result<()> {
     let missing: Vec<&str> = PACKAGES
         .into_iter()
-        .filter(|(_, program)| quiet(command(program).arg("--version")).is_err())
+        .filter(|(_, program)| quiet(command(program).arg("--help")).is_err())
         .map(|(package, _)| package)
         .collect();
     if !missing.is_empty() {

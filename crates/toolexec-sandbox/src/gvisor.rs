@@ -118,6 +118,7 @@ fn runtime(program: PathBuf, platform: &str) -> Runtime {
         joins_groups: true,
         maps_users: false,
         counts_processes: true,
+        kills_at_cpu_limit: false,
         threads: THREADS,
         own_memory: OWN_MEMORY,
         least_memory: LEAST_MEMORY,

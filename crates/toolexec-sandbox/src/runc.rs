@@ -100,6 +100,7 @@ fn runtime(program: PathBuf) -> Runtime {
         joins_groups: false,
         maps_users: true,
         counts_processes: false,
+        kills_at_cpu_limit: true,
         threads: 0,
         own_memory: 0,
         least_memory: 0,

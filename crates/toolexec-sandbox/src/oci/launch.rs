@@ -36,6 +36,8 @@ pub(super) struct Launcher {
 /// What was found and made before the first start.
 struct Place {
     program: PathBuf,
+    /// A root with programs in it.
+    root: Option<PathBuf>,
     /// A root with nothing in it but the guest.
     guest_root: PathBuf,
     guest_program: PathBuf,
@@ -103,6 +105,13 @@ impl Launcher {
     }
 
     fn make_place(&self, guest_root: PathBuf, guest_program: PathBuf) -> Result<Place> {
+        let root = self.root.as_ref().map(fs::canonicalize).transpose();
+        let root = root.map_err(|error| {
+            unavailable("the root directory of containers is not there")
+                .with_hint("name a directory with the files of a system, and dev, proc and tmp")
+                .with_source(error)
+        })?;
+        let program = self.runtime.find()?;
         let cache = guest_root.parent().unwrap_or(Path::new("/"));
         let containers = cache.join("containers");
         private::create_dir(&containers).map_err(|error| {
@@ -113,7 +122,8 @@ impl Launcher {
         let joins = |_: &&Tree| self.runtime.joins_groups;
         let tree = self.tree().filter(joins).cloned();
         Ok(Place {
-            program: self.runtime.find()?,
+            program,
+            root,
             guest_root,
             guest_program,
             containers,
@@ -124,7 +134,7 @@ impl Launcher {
     }
 
     fn plan(&self, place: &Place, kind: &Kind, name: &str) -> serde_json::Value {
-        let root = match &self.root {
+        let root = match &place.root {
             Some(directory) => Root::Programs {
                 directory,
                 guest: &place.guest_program,

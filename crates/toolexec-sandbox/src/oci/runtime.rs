@@ -31,6 +31,8 @@ pub(crate) struct Runtime {
     pub(crate) maps_users: bool,
     /// Whether it counts the processes of each container, in whatever control group.
     pub(crate) counts_processes: bool,
+    /// Whether its kernel ends the first process of a container at its limit of CPU time.
+    pub(crate) kills_at_cpu_limit: bool,
     /// The most threads and processes of the machine that one container takes.
     pub(crate) threads: u64,
     /// What its own kernel takes of the memory of a control group.
@@ -58,13 +60,18 @@ impl Runtime {
         let mut all = vec![
             (LimitName::Memory, Enforcer::Guest),
             (LimitName::CpuTime, Enforcer::Host),
-            (LimitName::CpuTime, Enforcer::Kernel),
             // The root is read-only but for a file system in memory of that size.
             (LimitName::Disk, Enforcer::Kernel),
         ];
+        if self.kills_at_cpu_limit {
+            all.push((LimitName::CpuTime, Enforcer::Kernel));
+        }
         let has = |controller| controllers.contains(&controller);
         if has(Controller::Memory) {
             all.push((LimitName::Memory, Enforcer::Kernel));
+        } else if !self.joins_groups {
+            // Of a kernel of its own, what is the guest's cannot be told from outside.
+            all.push((LimitName::Memory, Enforcer::Host));
         }
         if has(Controller::Cpu) {
             all.push((LimitName::Cpus, Enforcer::Kernel));
@@ -122,5 +129,62 @@ impl Runtime {
         let told = unavailable(&format!("{} does not start a container", self.name));
         let told = told.with_hint(hint).with_hint(self.install);
         told.with_source(std::io::Error::other(causes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runtime(joins_groups: bool) -> Runtime {
+        Runtime {
+            program: PathBuf::from("runtime"),
+            name: "a runtime",
+            install: "install it",
+            options: vec!["--always".to_owned()],
+            rootless_options: &["--rootless"],
+            joins_groups,
+            maps_users: false,
+            counts_processes: false,
+            kills_at_cpu_limit: !joins_groups,
+            threads: 8,
+            own_memory: 64,
+            least_memory: 128,
+        }
+    }
+
+    #[test]
+    fn what_needs_a_control_group_is_claimed_with_one() {
+        use Enforcer::{Guest, Host, Kernel};
+        use LimitName::{CpuTime, Cpus, Disk, Memory, Pids};
+        let none = runtime(false).enforcement(&[]);
+        let expected = [
+            (Memory, Guest),
+            (CpuTime, Host),
+            (Disk, Kernel),
+            (CpuTime, Kernel),
+            (Memory, Host),
+        ];
+        assert_eq!(none, expected);
+        let all = [Controller::Memory, Controller::Pids, Controller::Cpu];
+        let expected = [
+            (Memory, Guest),
+            (CpuTime, Host),
+            (Disk, Kernel),
+            (Memory, Kernel),
+            (Cpus, Kernel),
+            (Pids, Kernel),
+        ];
+        assert_eq!(runtime(true).enforcement(&all), expected);
+    }
+
+    #[test]
+    fn a_kernel_of_its_own_has_memory_of_its_own() {
+        assert_eq!(
+            [10, 100].map(|guest| runtime(true).memory(guest)),
+            [128, 164]
+        );
+        assert_eq!(runtime(true).options(true), ["--always"]);
+        assert_eq!(runtime(true).options(false), ["--always", "--rootless"]);
     }
 }

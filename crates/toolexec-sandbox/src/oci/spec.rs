@@ -77,7 +77,7 @@ pub(crate) enum Root<'a> {
 
 /// What the runtime is told.
 pub(crate) fn spec(plan: &Plan<'_>) -> Value {
-    let user = if plan.rootless.is_some() { 0 } else { NOBODY };
+    let user = plan.user();
     let args = std::iter::once(&GUEST_PATH).chain(plan.args);
     json!({
         "ociVersion": "1.0.2",
@@ -101,6 +101,11 @@ pub(crate) fn spec(plan: &Plan<'_>) -> Value {
 }
 
 impl Plan<'_> {
+    /// Who the guest is. An ordinary user has one user to give, who is root of the namespace.
+    fn user(&self) -> u32 {
+        if self.rootless.is_some() { 0 } else { NOBODY }
+    }
+
     /// How many processes and threads there may be, the guest's own included. Where nobody set a
     /// limit there is one still: a machine has only so many.
     fn pids(&self) -> u64 {
@@ -154,7 +159,11 @@ fn mounts(plan: &Plan<'_>) -> Vec<Value> {
     };
     if let Some(most) = disk {
         let size = format!("size={most}");
-        let options = ["nosuid", "noexec", "nodev", "mode=1777", size.as_str()];
+        // The owner besides the mode: runc before 1.1.6 takes the mode from the directory below.
+        let user = plan.user();
+        let owner = [format!("uid={user}"), format!("gid={user}")];
+        let mut options = vec!["nosuid", "noexec", "nodev", "mode=1777", size.as_str()];
+        options.extend(owner.iter().map(String::as_str));
         all.push(mount("/tmp", "tmpfs", &options));
     }
     if let Root::Programs { guest, .. } = plan.root {
@@ -318,7 +327,9 @@ mod tests {
         assert_eq!(rlimits[5], limit("RLIMIT_NPROC", 19));
         let tmp = json!({
             "destination": "/tmp", "type": "tmpfs", "source": "tmpfs",
-            "options": ["nosuid", "noexec", "nodev", "mode=1777", "size=1048576"]
+            "options": [
+                "nosuid", "noexec", "nodev", "mode=1777", "size=1048576", "uid=65534", "gid=65534"
+            ]
         });
         assert_eq!(told["mounts"][2], tmp);
         let told = spec(&Plan {
@@ -344,8 +355,16 @@ mod tests {
             "destination": "/toolexec-guest", "type": "bind", "source": "/cache/guest",
             "options": ["bind", "ro", "nosuid", "nodev"]
         });
-        let tmp = ["nosuid", "noexec", "nodev", "mode=1777", "size=67108864"];
-        assert_eq!(told["mounts"][2]["options"], json!(tmp));
+        let tmp = json!([
+            "nosuid",
+            "noexec",
+            "nodev",
+            "mode=1777",
+            "size=67108864",
+            "uid=65534",
+            "gid=65534"
+        ]);
+        assert_eq!(told["mounts"][2]["options"], tmp);
         assert_eq!(told["mounts"][3], guest);
         assert_eq!(told["linux"]["seccomp"], seccomp::for_programs());
     }

@@ -1,4 +1,5 @@
-//! A host that runs programs in the sandbox `process`. With `wait` it starts some that do not
+//! A host that runs programs in the sandbox `process`, or in the one that its third argument
+//! names, with the runtime and the cache that follow. With `wait` it starts some that do not
 //! end, says so and waits to be killed; with `tidy` it runs some, ends everything, and says how
 //! many descriptors it had before and has after. With the socket of containerd, a namespace and a
 //! directory for streams besides, it does so in the sandbox `containerd`; with `docker`, it waits
@@ -7,6 +8,50 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
+
+#[cfg(target_os = "linux")]
+use toolexec_core::sandbox::{Language, Limits, Sandbox, SessionSpec};
+#[cfg(all(feature = "gvisor", target_os = "linux"))]
+use toolexec_sandbox::gvisor::GvisorSandbox;
+#[cfg(all(feature = "linux-guest", target_os = "linux"))]
+use toolexec_sandbox::linux_guest::LinuxGuest;
+#[cfg(target_os = "linux")]
+use toolexec_sandbox::process::ProcessSandbox;
+#[cfg(all(feature = "runc", target_os = "linux"))]
+use toolexec_sandbox::runc::RuncSandbox;
+
+/// One of the sandboxes.
+#[cfg(target_os = "linux")]
+enum Any {
+    Process(ProcessSandbox),
+    #[cfg(feature = "runc")]
+    Runc(RuncSandbox),
+    #[cfg(feature = "gvisor")]
+    Gvisor(GvisorSandbox),
+}
+
+#[cfg(target_os = "linux")]
+impl Any {
+    fn sandbox(&self) -> &dyn Sandbox {
+        match self {
+            Self::Process(sandbox) => sandbox,
+            #[cfg(feature = "runc")]
+            Self::Runc(sandbox) => sandbox,
+            #[cfg(feature = "gvisor")]
+            Self::Gvisor(sandbox) => sandbox,
+        }
+    }
+
+    async fn warm_up(&self) -> toolexec_core::Result<()> {
+        match self {
+            Self::Process(sandbox) => sandbox.warm_up().await,
+            #[cfg(feature = "runc")]
+            Self::Runc(sandbox) => sandbox.warm_up().await,
+            #[cfg(feature = "gvisor")]
+            Self::Gvisor(sandbox) => sandbox.warm_up().await,
+        }
+    }
+}
 
 #[cfg(not(target_os = "linux"))]
 fn main() -> ExitCode {
@@ -17,12 +62,11 @@ fn main() -> ExitCode {
 #[tokio::main(flavor = "current_thread")]
 #[expect(clippy::print_stdout, reason = "the test reads it")]
 async fn main() -> ExitCode {
-    use toolexec_core::sandbox::{Language, Limits, Sandbox, SessionSpec};
-    use toolexec_sandbox::process::ProcessSandbox;
-
     let args: Vec<String> = std::env::args().skip(1).collect();
     #[cfg(feature = "containerd")]
-    if let [guest, what, socket, namespace, streams] = &args[..] {
+    if let [guest, what, socket, namespace, streams] = &args[..]
+        && !matches!(socket.as_str(), "gvisor" | "runc")
+    {
         return containerd(guest, what, [socket, namespace, streams]).await;
     }
     let mut args = args.into_iter();
@@ -33,10 +77,28 @@ async fn main() -> ExitCode {
         return docker(&guest).await;
     }
     let is_doomed = what.as_deref() == Some("wait");
-    let sandbox = ProcessSandbox::with_warm(Path::new(&guest), usize::from(!is_doomed));
+    let warm = usize::from(!is_doomed);
+    let rest: Vec<String> = args.collect();
+    let sandbox = match rest.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        #[cfg(feature = "runc")]
+        ["runc", program, cache] => Any::Runc(
+            RuncSandbox::builder(LinuxGuest::built_in(Some(cache.into())))
+                .program(program)
+                .warm(warm)
+                .build(),
+        ),
+        #[cfg(feature = "gvisor")]
+        ["gvisor", program, cache] => Any::Gvisor(
+            GvisorSandbox::builder(LinuxGuest::built_in(Some(cache.into())))
+                .program(program)
+                .warm(warm)
+                .build(),
+        ),
+        _ => Any::Process(ProcessSandbox::with_warm(Path::new(&guest), warm)),
+    };
     let mut sessions = Vec::new();
     for _ in 0..2 {
-        match sandbox.start(spec.clone()).await {
+        match sandbox.sandbox().start(spec.clone()).await {
             Ok(session) => sessions.push(session),
             Err(_) => return ExitCode::FAILURE,
         }
@@ -52,7 +114,7 @@ async fn main() -> ExitCode {
     drop(sessions);
     let before = descriptors(&sandbox).await;
     for _ in 0..20 {
-        drop(sandbox.start(spec.clone()).await);
+        drop(sandbox.sandbox().start(spec.clone()).await);
     }
     let after = descriptors(&sandbox).await;
     drop(sandbox);
@@ -62,7 +124,7 @@ async fn main() -> ExitCode {
 
 /// How many descriptors are open when as many guests wait as shall, and what was killed is reaped.
 #[cfg(target_os = "linux")]
-async fn descriptors(sandbox: &toolexec_sandbox::process::ProcessSandbox) -> usize {
+async fn descriptors(sandbox: &Any) -> usize {
     tokio::time::sleep(Duration::from_millis(500)).await;
     drop(sandbox.warm_up().await);
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -72,9 +134,7 @@ async fn descriptors(sandbox: &toolexec_sandbox::process::ProcessSandbox) -> usi
 #[cfg(all(feature = "docker", target_os = "linux"))]
 #[expect(clippy::print_stdout, reason = "the test reads it")]
 async fn docker(socket: &str) -> ExitCode {
-    use toolexec_core::sandbox::{Language, Limits, Sandbox, SessionSpec};
     use toolexec_sandbox::docker::DockerSandbox;
-    use toolexec_sandbox::linux_guest::LinuxGuest;
 
     let sandbox = DockerSandbox::builder(LinuxGuest::built_in(None)).host(socket);
     let Ok(sandbox) = sandbox.warm(0).build() else {
@@ -93,9 +153,7 @@ async fn docker(socket: &str) -> ExitCode {
 #[cfg(all(feature = "containerd", target_os = "linux"))]
 #[expect(clippy::print_stdout, reason = "the test reads it")]
 async fn containerd(guest: &str, what: &str, [socket, namespace, streams]: [&str; 3]) -> ExitCode {
-    use toolexec_core::sandbox::{Language, Limits, Sandbox, SessionSpec};
     use toolexec_sandbox::containerd::ContainerdSandbox;
-    use toolexec_sandbox::linux_guest::LinuxGuest;
 
     let guest = LinuxGuest::built_in(Some(guest.into()));
     let builder = ContainerdSandbox::builder(guest)

@@ -9,6 +9,8 @@ use toolexec_sandbox::host::HostSandbox;
 use toolexec_sandbox::process::ProcessSandbox;
 use toolexec_testkit::fake::sandbox::ScriptedSandbox;
 
+use crate::support::{Guests, Way, ways};
+
 async fn examined(sandboxes: Sandboxes) -> Value {
     serde_json::to_value(examine(&sandboxes).await).unwrap()
 }
@@ -19,6 +21,33 @@ fn verdicts(finding: &Value) -> Value {
     let all = limits.filter(|limit| limit["name"] != "cpus");
     all.map(|limit| json!([limit["name"], limit["verdict"]]))
         .collect()
+}
+
+/// Every limit of containers, but for the share of processors, holds or cannot be attacked by a
+/// program.
+async fn limits_of_containers_hold(way: Way) {
+    let sandbox = way.sandbox(Guests::REAL);
+    let found = examined(Sandboxes::new().with(sandbox)).await;
+    assert_eq!(found[0]["missing"], Value::Null);
+    let verdicts = verdicts(&found[0]);
+    let is_kept = |limit: &Value| limit[1] == "held" || limit[1] == "no_means";
+    let limits = verdicts.as_array().unwrap();
+    assert!(limits.iter().all(is_kept), "{verdicts}");
+    assert_eq!(limits.len(), 11);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_of_runc_hold_under_attack() {
+    if let Some(way) = ways::runc().found().await {
+        limits_of_containers_hold(way).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_of_gvisor_hold_under_attack() {
+    if let Some(way) = ways::gvisor().found().await {
+        limits_of_containers_hold(way).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,12 +7,19 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use toolexec_process::{Child, Command, base_env};
+use toolexec_testkit::{daemons, require};
 
 fn host(what: &str) -> Child {
+    host_with(what, &[])
+}
+
+/// A host with another sandbox than `process`: its name, its runtime, and a cache.
+fn host_with(what: &str, sandbox: &[&str]) -> Child {
     let guest = toolexec_testkit::build::guest();
     Command::new(env!("CARGO_BIN_EXE_doomed-host"))
         .arg(guest)
         .arg(what)
+        .args(sandbox)
         .envs(base_env())
         .spawn()
         .unwrap()
@@ -132,4 +139,55 @@ async fn nothing_is_left_of_guests_that_were_dropped() {
     assert_eq!(before, after, "descriptors");
     assert!(host.wait().await.unwrap().is_success());
     assert_eq!(cgroups(host.pid()), [] as [PathBuf; 0]);
+}
+
+/// Hosts of containers are killed, and one more ends in peace.
+async fn nothing_is_left_of_containers(name: &str, program: &Path, hosts: usize) {
+    let cache = tempfile::tempdir().unwrap();
+    let sandbox = [
+        name,
+        program.to_str().unwrap(),
+        cache.path().to_str().unwrap(),
+    ];
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mut killed = Vec::new();
+    for round in 0..hosts {
+        let mut host = host_with("wait", &sandbox);
+        assert_eq!(line(&mut host).await, "ready");
+        let family = family(host.pid());
+        assert!(family.len() >= 4, "{family:?}");
+        let pid = rustix::process::Pid::from_raw(host.pid().cast_signed()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        host.wait().await.unwrap();
+        assert_eq!(left(&family).await, [0_u32; 0], "round {round}");
+        killed.push(host.pid());
+    }
+    // What is no process is swept by the next host, which leaves nothing of its own.
+    let mut next = host_with("tidy", &sandbox);
+    let said = line(&mut next).await;
+    let (before, after) = said.split_once(' ').unwrap();
+    assert_eq!(before, after, "descriptors");
+    assert!(next.wait().await.unwrap().is_success());
+    killed.push(next.pid());
+    let groups: Vec<PathBuf> = killed.into_iter().flat_map(cgroups).collect();
+    assert_eq!(groups, [] as [PathBuf; 0]);
+    let containers = fs::read_dir(cache.path().join("containers")).unwrap();
+    assert_eq!(containers.count(), 0);
+    assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), mounts);
+}
+
+#[cfg(feature = "runc")]
+#[tokio::test]
+async fn nothing_is_left_of_containers_of_runc() {
+    if let Some(program) = require(daemons::runc()) {
+        nothing_is_left_of_containers("runc", &program, 10).await;
+    }
+}
+
+#[cfg(feature = "gvisor")]
+#[tokio::test]
+async fn nothing_is_left_of_containers_of_gvisor() {
+    if let Some(program) = require(daemons::runsc()) {
+        nothing_is_left_of_containers("gvisor", &program, 5).await;
+    }
 }

@@ -47,6 +47,10 @@ mod modules;
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
 #[cfg(target_os = "linux")]
 mod native;
+#[cfg(all(feature = "gvisor", feature = "runc"))]
+#[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
+#[cfg(target_os = "linux")]
+mod oci;
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
 #[cfg(target_os = "linux")]
 mod programs;

@@ -32,6 +32,16 @@ pub fn runc() -> Result<PathBuf, Missing> {
     found.next().map(Path::to_owned).ok_or_else(missing)
 }
 
+/// `BusyBox`, a shell and its programs in one static file, for the roots of containers.
+pub fn busybox() -> Result<PathBuf, Missing> {
+    let program = PathBuf::from("/bin/busybox");
+    if program.is_file() {
+        Ok(program)
+    } else {
+        Err(Missing::new("busybox", "not installed", REMEDY))
+    }
+}
+
 /// gVisor's OCI runtime.
 pub fn runsc() -> Result<PathBuf, Missing> {
     program(place::RUNSC)

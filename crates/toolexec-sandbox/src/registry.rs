@@ -271,6 +271,7 @@ impl Setup {
 
 /// Why something is not there on Linux; nowhere else could it be.
 #[cfg(not(all(
+    feature = "docker",
     feature = "gvisor",
     feature = "process",
     feature = "runc",

@@ -18,7 +18,10 @@ pub(crate) fn measure(_pid: u32) -> GuestMeasure {
 }
 
 /// What a process, its children and theirs use now.
-#[cfg(all(target_os = "linux", any(feature = "gvisor", feature = "runc")))]
+#[cfg(all(
+    target_os = "linux",
+    any(feature = "docker", feature = "gvisor", feature = "runc")
+))]
 pub(crate) fn of_family(pid: u32) -> GuestMeasure {
     let own = measure(pid);
     let children = children(pid).into_iter().map(of_family);
@@ -28,7 +31,10 @@ pub(crate) fn of_family(pid: u32) -> GuestMeasure {
     })
 }
 
-#[cfg(all(target_os = "linux", any(feature = "gvisor", feature = "runc")))]
+#[cfg(all(
+    target_os = "linux",
+    any(feature = "docker", feature = "gvisor", feature = "runc")
+))]
 fn children(pid: u32) -> Vec<u32> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
     let threads = threads.into_iter().flatten().flatten();
@@ -41,7 +47,10 @@ fn children(pid: u32) -> Vec<u32> {
     threads.flat_map(of_thread).collect()
 }
 
-#[cfg(all(target_os = "linux", any(feature = "gvisor", feature = "runc")))]
+#[cfg(all(
+    target_os = "linux",
+    any(feature = "docker", feature = "gvisor", feature = "runc")
+))]
 fn add<T: std::ops::Add<Output = T>>(one: Option<T>, other: Option<T>) -> Option<T> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one + other),

@@ -10,7 +10,7 @@ use toolexec_core::sandbox::{Ended, Enforcement, Guest, GuestMeasure, Limits};
 
 use super::container::{self, Contained};
 use super::launch::Launcher;
-use super::spec;
+use super::spec::{self, Wall};
 use crate::container::Kind;
 use crate::pool::Pool;
 use crate::usage;
@@ -29,7 +29,9 @@ pub(super) struct DockerGuest {
     /// What the engine itself needs, which is not the program's.
     base: GuestMeasure,
     peak: GuestMeasure,
-    host_looks: bool,
+    wall: Wall,
+    /// The process that the host looks at.
+    seen: Option<u32>,
     since: Instant,
 }
 
@@ -37,12 +39,14 @@ impl DockerGuest {
     pub(super) fn new(
         contained: Contained,
         limits: Limits,
-        host_looks: bool,
+        wall: Wall,
+        seen: Option<u32>,
         refill: Option<(Pool<Launcher>, Kind)>,
     ) -> Self {
-        let base = contained.pid.map(usage::measure).unwrap_or_default();
+        let base = seen.map(|pid| measure(wall, pid)).unwrap_or_default();
         Self {
-            host_looks: host_looks && base.cpu_time.is_some(),
+            seen: seen.filter(|_| base.cpu_time.is_some()),
+            wall,
             contained,
             limits,
             refill,
@@ -53,10 +57,8 @@ impl DockerGuest {
     }
 
     fn look(&mut self) {
-        let Some(pid) = self.contained.pid else {
-            return;
-        };
-        let now = usage::measure(pid);
+        let Some(pid) = self.seen else { return };
+        let now = measure(self.wall, pid);
         let memory = now.memory.zip(self.base.memory);
         let cpu_time = now.cpu_time.zip(self.base.cpu_time);
         let memory = memory.map(|(now, base)| now.saturating_sub(base));
@@ -77,7 +79,7 @@ impl DockerGuest {
         // Who uses CPU time without end is killed, like nobody else. What was seen last may be
         // less than what was used; one processor gives no more than the time that has passed.
         let most = match self.peak.cpu_time {
-            Some(used) if self.host_looks => used + SAMPLE + SLACK,
+            Some(used) if self.seen.is_some() => used + SAMPLE + SLACK,
             _ => self.since.elapsed(),
         };
         if most >= limit {
@@ -114,11 +116,19 @@ impl Guest for DockerGuest {
     }
 
     fn sample_every(&self) -> Option<Duration> {
-        (self.host_looks && self.limits.cpu_time.is_some()).then_some(SAMPLE)
+        (self.seen.is_some() && self.limits.cpu_time.is_some()).then_some(SAMPLE)
     }
 
     fn enforcement(&self) -> Enforcement {
-        spec::enforcement(self.host_looks)
+        spec::enforcement(self.wall, self.seen.is_some())
+    }
+}
+
+/// What a guest uses: of gVisor, its kernel and the processes that it runs programs in.
+fn measure(wall: Wall, pid: u32) -> GuestMeasure {
+    match wall {
+        Wall::Gvisor => usage::of_family(pid),
+        Wall::Kernel | Wall::Vm => usage::measure(pid),
     }
 }
 

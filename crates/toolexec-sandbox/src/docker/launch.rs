@@ -214,7 +214,7 @@ impl Failed {
     /// Whether the daemon does not see the file that the guest is in, or may not use it.
     fn is_not_shared(&self) -> bool {
         match self {
-            Self::Create(refusal) => is_refused(refusal, 400, "bind source path does not exist"),
+            Self::Create(refusal) => is_refused(refusal, 400, "invalid mount config"),
             Self::Start(refusal) => {
                 let text = refusal.to_string().to_lowercase();
                 ["permission denied", "not shared", "no such file"]

@@ -100,9 +100,9 @@ impl DockerSandbox {
         Wall::of(self.pool.launcher().runtime())
     }
 
-    /// Whether the host sees what a guest uses: gVisor and virtual machines hide it.
+    /// Whether the host sees what a guest uses: virtual machines hide it, and so do other machines.
     fn host_looks(&self) -> bool {
-        self.wall() == Wall::Kernel && self.pool.launcher().endpoint().is_local()
+        self.wall() != Wall::Vm && self.pool.launcher().endpoint().is_local()
     }
 }
 
@@ -169,7 +169,7 @@ impl Sandbox for DockerSandbox {
                 Language::Script,
             ],
             summary: self.wall().summary(),
-            enforcement: spec::enforcement(self.host_looks()),
+            enforcement: spec::enforcement(self.wall(), self.host_looks()),
         }
     }
 
@@ -189,7 +189,8 @@ impl Sandbox for DockerSandbox {
             let contained = self.pool.take(&kind).await?;
             let is_usual = kind == self.usual(spec.language);
             let refill = is_usual.then(|| (self.pool.clone(), kind));
-            let guest = DockerGuest::new(contained, spec.limits, self.host_looks(), refill);
+            let seen = self.host_looks().then_some(contained.pid).flatten();
+            let guest = DockerGuest::new(contained, spec.limits, self.wall(), seen, refill);
             Ok(Session::new(guest))
         }
         .boxed()

@@ -94,15 +94,22 @@ impl Wall {
 }
 
 /// Who keeps a program within its limits. Whether the host can look is known once it runs.
-pub(super) fn enforcement(host_looks: bool) -> Enforcement {
+pub(super) fn enforcement(wall: Wall, host_looks: bool) -> Enforcement {
+    if wall == Wall::Vm {
+        // What becomes of the others is up to the machine's own kernel, and was not tried.
+        return vec![(LimitName::Memory, Enforcer::Guest)];
+    }
     let mut all = vec![
         (LimitName::Memory, Enforcer::Guest),
         (LimitName::Memory, Enforcer::Kernel),
-        (LimitName::CpuTime, Enforcer::Kernel),
         (LimitName::Cpus, Enforcer::Kernel),
         (LimitName::Pids, Enforcer::Kernel),
         (LimitName::Disk, Enforcer::Kernel),
     ];
+    if wall == Wall::Kernel {
+        // gVisor knows the resource limit and does not hold its first process to it.
+        all.push((LimitName::CpuTime, Enforcer::Kernel));
+    }
     if host_looks {
         all.push((LimitName::CpuTime, Enforcer::Host));
     }

@@ -1,5 +1,6 @@
 //! A Docker daemon as tests see it: its API, read without the client that is tested.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -65,8 +66,11 @@ impl Api {
             archive.append_data(&mut header, path, &bytes[..]).unwrap();
         }
         let archive = archive.into_inner().unwrap();
-        let changes: String = changes.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let path = format!("/images/create?fromSrc=-&repo={name}&changes={changes}");
+        let mut escaped = String::new();
+        for byte in changes.bytes() {
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+        let path = format!("/images/create?fromSrc=-&repo={name}&changes={escaped}");
         let (status, body) = self.ask("POST", &path, "application/x-tar", &archive);
         assert_eq!(status, 200, "{body}");
     }

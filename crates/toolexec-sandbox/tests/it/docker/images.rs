@@ -2,30 +2,15 @@
 
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::sync::Arc;
 
 use serde_json::json;
-use toolexec_core::backend::local::{Local, LocalTool};
-use toolexec_core::code::{CodeExecutor, Submission};
-use toolexec_core::index::Index;
-use toolexec_core::sandbox::{Language, Profile, Sandbox, Sandboxes};
-use toolexec_core::{Args, CallContext, DocStore, Error, ErrorKind, Runner};
+use toolexec_core::sandbox::Sandbox;
+use toolexec_core::{Error, ErrorKind};
 use toolexec_sandbox::docker::DockerSandbox;
 use toolexec_sandbox::linux_guest::LinuxGuest;
 
 use super::api::Api;
-use super::{daemon, linux_guest, sandbox, sandbox_of};
-
-/// A runner whose only tool adds.
-fn runner() -> Runner {
-    let add = LocalTool::new("add", async |args: Args| {
-        let number = |name: &str| args[name].as_f64().ok_or("not a number");
-        Ok::<_, &str>(number("a")? + number("b")?)
-    });
-    let index = Index::new();
-    index.register_all(Local::new("math").tool(add).registrations().unwrap());
-    Runner::new(index)
-}
+use super::{daemon, executor, linux_guest, sandbox, sandbox_of, three};
 
 const IMAGE: &str = "toolexec-test:shell";
 
@@ -44,25 +29,6 @@ fn shell(daemon: &Api) {
             ("data/", 0o1777, closed),
         ],
     );
-}
-
-fn executor(sandbox: DockerSandbox, images: &[&str]) -> CodeExecutor {
-    let sandboxes = Sandboxes::new()
-        .with(Arc::new(sandbox))
-        .candidates(Profile::Standard, ["docker"]);
-    let docs = Arc::new(DocStore::default());
-    CodeExecutor::builder(runner(), docs, sandboxes)
-        .images(images.iter().copied())
-        .build()
-}
-
-async fn three(executor: &CodeExecutor, image: Option<&str>) -> Result<serde_json::Value, Error> {
-    let source = "return await tools.math.add({a: 1, b: 2})";
-    let mut submission = Submission::new(Language::JavaScript, source);
-    submission.image = image.map(str::to_owned);
-    let outcome = executor.execute(submission, &CallContext::new()).await?;
-    assert_eq!(outcome.error, None);
-    Ok(outcome.value)
 }
 
 fn in_words(error: &Error) -> (ErrorKind, String, Vec<String>) {

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use toolexec_core::sandbox::{Ended, Guest, Language, Limits, Sandbox, Session, SessionSpec};
+use toolexec_core::CallContext;
+use toolexec_core::code::Submission;
+use toolexec_core::sandbox::{
+    Ended, Guest, Language, LimitName, Limits, Sandbox, Session, SessionSpec,
+};
 use toolexec_sandbox::linux_guest::LinuxGuest;
 
 use super::api::{Api, attacker};
-use super::{RUNTIMES, daemon, sandbox_of};
+use super::{RUNTIMES, daemon, executor, sandbox, sandbox_of};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -84,11 +88,31 @@ async fn cpu_time_beyond_the_limit_ends_the_guest() {
         cpu_time: Some(Duration::from_millis(100)),
         ..memory(64)
     };
+    let Some(ended) = end(None, limits, "cpu").await else {
+        return;
+    };
+    assert_eq!(ended, Ended::OutOfCpu);
+}
+
+#[tokio::test]
+async fn the_host_counts_cpu_time_whatever_the_runtime() {
+    let Some(daemon) = daemon() else { return };
     for runtime in RUNTIMES {
-        let Some(ended) = end(runtime, limits, "cpu").await else {
-            return;
+        let mut sandbox = sandbox(&daemon);
+        if let Some(runtime) = runtime {
+            sandbox = sandbox.runtime(runtime);
+        }
+        let executor = executor(sandbox.build().unwrap(), &[]);
+        let limits = Limits {
+            cpu_time: Some(Duration::from_millis(300)),
+            run_time: Some(PATIENCE),
+            ..Limits::default()
         };
-        assert_eq!(ended, Ended::OutOfCpu, "{runtime:?}");
+        let endless = Submission::new(Language::JavaScript, "while (true) {}").limits(limits);
+        let outcome = executor.execute(endless, &CallContext::new()).await;
+        let excess = outcome.unwrap().error.and_then(|error| error.limit);
+        let name = excess.map(|excess| excess.name);
+        assert_eq!(name, Some(LimitName::CpuTime), "{runtime:?}");
     }
 }
 
@@ -160,7 +184,7 @@ async fn what_a_guest_says_is_bounded_and_what_it_complains_is_not_its_answer() 
     assert_eq!(said(&mut session).await, "complained");
     let mut session = start(&daemon, None, memory(64)).await;
     order(&mut session, "flood").await;
-    let mut piece = [0; 1 << 16];
+    let mut piece = vec![0; 1 << 16];
     session.read_exact(&mut piece).await.unwrap();
     assert!(piece.iter().all(|byte| *byte == b'x'));
     session.get_mut().kill();

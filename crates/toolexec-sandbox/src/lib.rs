@@ -66,7 +66,7 @@ mod usage;
 #[cfg(feature = "wasm")]
 pub mod wasm;
 
-pub use registry::{DockerSetup, GvisorSetup, RuncSetup, Setup};
+pub use registry::{ContainerdSetup, DockerSetup, GvisorSetup, RuncSetup, Setup};
 
 /// An error of a sandbox that cannot be used.
 fn unavailable(message: &str) -> toolexec_core::Error {

@@ -1,8 +1,12 @@
 //! The sandboxes that are built in.
 
+mod containerd;
+
 use std::path::PathBuf;
 
 use toolexec_core::sandbox::{Limits, Sandboxes};
+
+pub use containerd::ContainerdSetup;
 
 /// What the sandboxes that are built in need to know of this machine.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +19,8 @@ pub struct Setup {
     docker: DockerSetup,
     runc: RuncSetup,
     gvisor: GvisorSetup,
+    containerd: ContainerdSetup,
+    kata: ContainerdSetup,
 }
 
 /// What the sandbox `docker` is to use, where it is not what it uses by itself.
@@ -55,7 +61,7 @@ pub struct GvisorSetup {
 }
 
 /// Sandboxes that configurations may name and that this version does not have.
-const NOT_YET: [&str; 4] = ["containerd", "kata", "firecracker", "qemu"];
+const NOT_YET: [&str; 2] = ["firecracker", "qemu"];
 
 #[cfg(any(feature = "host", feature = "process"))]
 const NO_GUEST: &str = "the guest program is not there: build toolexec-guest and say where it is";
@@ -114,6 +120,18 @@ impl Setup {
         self
     }
 
+    /// Says what the `containerd` sandbox is to use.
+    pub fn containerd(mut self, setup: ContainerdSetup) -> Self {
+        self.containerd = setup;
+        self
+    }
+
+    /// Says what the `kata` sandbox is to use: a containerd with Kata's shim.
+    pub fn kata(mut self, setup: ContainerdSetup) -> Self {
+        self.kata = setup;
+        self
+    }
+
     /// The sandboxes that are built in; of the others, why they are not there.
     pub fn sandboxes(&self) -> Sandboxes {
         let mut all = Sandboxes::new();
@@ -125,6 +143,7 @@ impl Setup {
         let all = self.with_docker(all);
         let all = self.with_runc(all);
         let all = self.with_gvisor(all);
+        let all = self.with_containerd(all);
         self.with_host(all)
     }
 
@@ -227,9 +246,33 @@ impl Setup {
         )
     }
 
+    #[cfg(all(feature = "containerd", target_os = "linux"))]
+    fn with_containerd(&self, all: Sandboxes) -> Sandboxes {
+        use crate::containerd::ContainerdSandbox;
+        let with = |all: Sandboxes, setup: &ContainerdSetup, builder| {
+            all.with(std::sync::Arc::new(setup.sandbox(builder, self.warm)))
+        };
+        let containerd = ContainerdSandbox::builder(self.linux_guest());
+        let kata = ContainerdSandbox::kata(self.linux_guest());
+        let all = with(all, &self.containerd, containerd);
+        with(all, &self.kata, kata)
+    }
+
+    #[cfg(not(all(feature = "containerd", target_os = "linux")))]
+    #[expect(clippy::unused_self, reason = "the other build needs it")]
+    fn with_containerd(&self, all: Sandboxes) -> Sandboxes {
+        let reason = on_linux("it is not built in: the feature `containerd` is off");
+        all.without("containerd", reason).without("kata", reason)
+    }
+
     /// The guest that containers run.
     #[cfg(all(
-        any(feature = "docker", feature = "gvisor", feature = "runc"),
+        any(
+            feature = "containerd",
+            feature = "docker",
+            feature = "gvisor",
+            feature = "runc"
+        ),
         target_os = "linux"
     ))]
     fn linux_guest(&self) -> crate::linux_guest::LinuxGuest {
@@ -271,6 +314,7 @@ impl Setup {
 
 /// Why something is not there on Linux; nowhere else could it be.
 #[cfg(not(all(
+    feature = "containerd",
     feature = "docker",
     feature = "gvisor",
     feature = "process",

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use toolexec_core::code::CodeSettings;
 use toolexec_core::sandbox::{LimitName, Limits, Profile};
 
+use super::containerd::{self, ContainerdSection};
 use super::document::Document;
 use super::sandboxes::{DockerSection, GvisorSection, RuncSection};
 use super::units::{Size, Time};
@@ -33,6 +34,10 @@ pub struct CodeSection {
     pub runc: RuncSection,
     /// What the sandbox gvisor is to use.
     pub gvisor: GvisorSection,
+    /// What the sandbox containerd is to use.
+    pub containerd: ContainerdSection,
+    /// What the sandbox kata is to use: containerd with the runtime io.containerd.kata.v2.
+    pub kata: ContainerdSection,
 }
 
 /// How much isolation a program needs.
@@ -203,6 +208,9 @@ pub(super) fn check(document: &Document<'_>, section: &CodeSection) -> Result<()
                 return Err(document.at_value(&path, error.guest_message()));
             }
         }
+    }
+    for (name, section) in [("containerd", &section.containerd), ("kata", &section.kata)] {
+        containerd::check(document, name, section)?;
     }
     if section.profile == Some(ProfileName::Dev) && section.allow_unsafe != Some(true) {
         let message = "the profile dev runs programs without isolation and is not allowed here";

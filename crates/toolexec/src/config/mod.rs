@@ -21,6 +21,7 @@
 mod check;
 mod code;
 mod connect;
+mod containerd;
 mod document;
 mod error;
 mod expand;
@@ -40,6 +41,7 @@ use serde_json::Value;
 
 pub use code::{CandidatesSection, CodeSection, LimitsSection, ProfileName, SandboxName};
 pub use connect::Connected;
+pub use containerd::{ContainerdSection, RuntimeOptionsSection};
 pub use error::ConfigError;
 pub use expand::EXPANDED;
 pub use find::{CONFIG_VAR, FILE_NAME, Found, find};

@@ -77,6 +77,10 @@ impl super::Config {
     /// Adds what the configuration says about single sandboxes.
     pub fn set_up(&self, setup: crate::sandbox::Setup) -> crate::sandbox::Setup {
         use crate::sandbox::{DockerSetup, GvisorSetup, RuncSetup};
+        let code = &self.sections.code;
+        let setup = setup
+            .containerd(code.containerd.setup())
+            .kata(code.kata.setup());
         let docker = &self.sections.code.docker;
         let (runc, gvisor) = (&self.sections.code.runc, &self.sections.code.gvisor);
         setup

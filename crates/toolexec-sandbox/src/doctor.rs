@@ -17,6 +17,10 @@ use toolexec_core::{Args, CallContext, DocStore, Result, Runner};
 
 /// How often a program is run to see how long that takes.
 const RUNS: usize = 5;
+/// How long a guest may take to be started ahead: as many times as long as a start takes, and no
+/// more than so long.
+const STARTS: f64 = 4.0;
+const AHEAD: Duration = Duration::from_secs(3);
 
 /// What was found out about a sandbox.
 #[derive(Debug, Clone, Serialize)]
@@ -29,12 +33,18 @@ pub struct Finding {
     /// Why it cannot be used, with what to do; nothing when it can.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<ErrorReport>,
+    /// The version of the daemon or program that it uses, where it uses one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Its first program, with one tool call, from nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cold_ms: Option<f64>,
-    /// The median of those after it.
+    pub first_ms: Option<f64>,
+    /// The median of those after it, each in a guest that is started for it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_ms: Option<f64>,
+    pub cold_ms: Option<f64>,
+    /// The median of programs whose guest was started ahead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm_ms: Option<f64>,
     /// What became of the limits.
     pub limits: Vec<LimitFinding>,
 }
@@ -67,24 +77,28 @@ pub enum Verdict {
     NoMeans,
 }
 
-/// Examines every sandbox, one after the other. It takes a few seconds for each.
+/// Examines every sandbox, one after the other: those of `cold` start no guests ahead, those of
+/// `warm` some. It takes a few seconds for each.
 ///
 /// # Cancel safety
 /// Dropping the future ends the program that is running.
-pub async fn examine(sandboxes: &Sandboxes) -> Vec<Finding> {
+pub async fn examine(cold: &Sandboxes, warm: &Sandboxes) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for one in sandboxes.availability().await {
+    for one in cold.availability().await {
         let mut finding = Finding {
             name: one.name,
             description: one.description,
             missing: one.missing,
+            version: None,
+            first_ms: None,
             cold_ms: None,
-            next_ms: None,
+            warm_ms: None,
             limits: Vec::new(),
         };
         let usable = finding.missing.is_none();
-        if let Some(sandbox) = sandboxes.get(&finding.name).filter(|_| usable)
-            && let Err(error) = measure(sandbox, &mut finding).await
+        let sandbox = cold.get(&finding.name).filter(|_| usable);
+        if let Some((sandbox, warm)) = sandbox.zip(warm.get(&finding.name))
+            && let Err(error) = measure(sandbox, warm, &mut finding).await
         {
             finding.missing = Some(error.report());
         }
@@ -93,30 +107,57 @@ pub async fn examine(sandboxes: &Sandboxes) -> Vec<Finding> {
     findings
 }
 
-async fn measure(sandbox: &Arc<dyn Sandbox>, finding: &mut Finding) -> Result<()> {
+async fn measure(
+    sandbox: &Arc<dyn Sandbox>,
+    warm: &Arc<dyn Sandbox>,
+    finding: &mut Finding,
+) -> Result<()> {
+    finding.version = sandbox.version().await;
     let executor = executor(sandbox);
-    let mut times = Vec::new();
-    for _ in 0..=RUNS {
-        let started = Instant::now();
-        let source = "return await tools.doctor.wait({ms: 0})";
-        let submission = Submission::new(Language::JavaScript, source).check(false);
-        let outcome = executor.execute(submission, &CallContext::new()).await?;
-        if let Some(error) = outcome.error {
-            let message = format!("a program that does nothing failed: {}", error.message);
-            return Err(crate::unavailable(&message));
-        }
-        times.push(started.elapsed().as_secs_f64() * 1e3);
-    }
-    finding.cold_ms = times.first().copied();
-    let next = times.get_mut(1..).unwrap_or_default();
-    next.sort_by(f64::total_cmp);
-    finding.next_ms = next.get(RUNS / 2).copied();
+    finding.first_ms = Some(timed(&executor).await?);
+    let cold = median(&executor, Duration::ZERO).await?;
+    finding.cold_ms = Some(cold);
+    let pause = Duration::from_secs_f64(STARTS * cold / 1e3).min(AHEAD);
+    finding.warm_ms = Some(warm_median(warm, pause).await?);
     for name in LimitName::ALL {
         finding
             .limits
             .push(attacked(sandbox, &executor, name).await?);
     }
     Ok(())
+}
+
+async fn warm_median(warm: &Arc<dyn Sandbox>, pause: Duration) -> Result<f64> {
+    let executor = executor(warm);
+    // When it ends, a guest is started ahead for the next one.
+    timed(&executor).await?;
+    median(&executor, pause).await
+}
+
+/// How long a program with one tool call takes, in milliseconds: the median of some, with a pause
+/// before each.
+async fn median(executor: &CodeExecutor, pause: Duration) -> Result<f64> {
+    let mut times = [0.0; RUNS];
+    for time in &mut times {
+        tokio::time::sleep(pause).await;
+        *time = timed(executor).await?;
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times[RUNS / 2])
+}
+
+async fn timed(executor: &CodeExecutor) -> Result<f64> {
+    let started = Instant::now();
+    let source = "return await tools.doctor.wait({ms: 0})";
+    let submission = Submission::new(Language::JavaScript, source).check(false);
+    let outcome = executor.execute(submission, &CallContext::new()).await?;
+    match outcome.error {
+        None => Ok(started.elapsed().as_secs_f64() * 1e3),
+        Some(error) => {
+            let message = format!("a program that does nothing failed: {}", error.message);
+            Err(crate::unavailable(&message))
+        }
+    }
 }
 
 /// Attacks a limit.

@@ -132,6 +132,26 @@ impl Setup {
         self
     }
 
+    /// Says how many guests every sandbox starts ahead, whatever was said before.
+    pub fn always_warm(mut self, guests: usize) -> Self {
+        self.warm = guests;
+        let Self {
+            runc,
+            gvisor,
+            containerd,
+            kata,
+            ..
+        } = &mut self;
+        let own = [
+            &mut runc.warm,
+            &mut gvisor.warm,
+            &mut containerd.warm,
+            &mut kata.warm,
+        ];
+        own.into_iter().for_each(|warm| *warm = None);
+        self
+    }
+
     /// The sandboxes that are built in; of the others, why they are not there.
     pub fn sandboxes(&self) -> Sandboxes {
         let mut all = Sandboxes::new();

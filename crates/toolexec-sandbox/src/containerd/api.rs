@@ -230,6 +230,15 @@ pub(super) struct RemoveSnapshot {
     pub(super) key: String,
 }
 
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct GetVersion {}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Version {
+    #[prost(string, tag = "1")]
+    pub(super) version: String,
+}
+
 macro_rules! calls {
     ($($call:ty => $answer:ty, $path:literal;)*) => {
         $(impl Call for $call {
@@ -240,6 +249,7 @@ macro_rules! calls {
 }
 
 calls! {
+    GetVersion => Version, "version.v1.Version/Version";
     CreateContainer => Done, "containers.v1.Containers/Create";
     ListContainers => Containers, "containers.v1.Containers/List";
     DeleteContainer => Done, "containers.v1.Containers/Delete";

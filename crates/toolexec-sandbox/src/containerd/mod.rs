@@ -34,6 +34,8 @@ pub use builder::Builder;
 use crate::container::Kind;
 use crate::piped::KINDS;
 use crate::pool::Pool;
+use crate::unavailable;
+use api::GetVersion;
 use launch::Launcher;
 use session::ContainerGuest;
 use spec::Wall;
@@ -95,6 +97,20 @@ impl Sandbox for ContainerdSandbox {
             },
             enforcement: wall.enforcement(),
         }
+    }
+
+    fn version(&self) -> BoxFuture<'_, Option<String>> {
+        async move {
+            let client = self.pool.launcher().daemon.client().await.ok()?;
+            let daemon = &self.pool.launcher().daemon;
+            let asked = async move {
+                client.call(GetVersion {}).await.map_err(|status| {
+                    unavailable("containerd does not say its version").with_source(status)
+                })
+            };
+            Some(daemon.run(asked).await.ok()?.version)
+        }
+        .boxed()
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<()>> {

@@ -1,17 +1,19 @@
 //! The sandbox `containerd`, with the real daemon: what no suite for all sandboxes says.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use toolexec_core::code::{CodeExecutor, Outcome, Submission};
 use toolexec_core::index::Index;
 use toolexec_core::sandbox::{
-    Isolation, Language, Limits, Profile, Sandbox, Sandboxes, SessionSpec,
+    Isolation, Language, LimitName, Limits, Profile, Sandbox, Sandboxes, SessionSpec,
 };
 use toolexec_core::{CallContext, Error, Runner};
 use toolexec_process::{Child, Command, base_env};
 use toolexec_sandbox::containerd::{Builder, ContainerdSandbox};
+use toolexec_sandbox::doctor::{Verdict, examine};
 use toolexec_sandbox::linux_guest::LinuxGuest;
 use toolexec_testkit::{daemons, require};
 
@@ -39,9 +41,9 @@ async fn run(sandbox: ContainerdSandbox, source: &str) -> Result<Outcome, Error>
     };
     let sandboxes = Sandboxes::new()
         .candidates(profile, [sandbox.name()])
-        .with(std::sync::Arc::new(sandbox));
+        .with(Arc::new(sandbox));
     let runner = Runner::new(Index::new());
-    let executor = CodeExecutor::builder(runner, std::sync::Arc::default(), sandboxes).build();
+    let executor = CodeExecutor::builder(runner, Arc::default(), sandboxes).build();
     let submission = Submission::new(Language::JavaScript, source).profile(profile);
     executor.execute(submission, &CallContext::new()).await
 }
@@ -62,6 +64,37 @@ async fn gvisor_is_a_runtime_of_containerd() {
     assert_eq!(sandbox.describe().isolation, Isolation::Vm);
     let outcome = run(sandbox, "return 1 + 1").await.unwrap();
     assert_eq!((outcome.error, outcome.value), (None, 2.into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_limit_holds_under_attack() {
+    let Some(builder) = builder() else { return };
+    let sandboxes = |warm| Sandboxes::new().with(Arc::new(builder.clone().warm(warm).build()));
+    let found = examine(&sandboxes(0), &sandboxes(1)).await.remove(0);
+    assert_eq!(found.missing, None);
+    assert!(found.version.is_some());
+    assert!(found.warm_ms.is_some());
+    let verdicts = found.limits.iter().map(|limit| (limit.name, limit.verdict));
+    let no_means = [LimitName::Pids, LimitName::Disk];
+    let expected = LimitName::ALL.map(|name| match no_means.contains(&name) {
+        true => (name, Verdict::NoMeans),
+        false => (name, Verdict::Held),
+    });
+    assert_eq!(verdicts.collect::<Vec<_>>(), expected, "{:?}", found.limits);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_programs_at_once_all_end() {
+    let Some(builder) = builder() else { return };
+    let sandbox = builder.build();
+    let mut running = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        running.spawn(run(sandbox.clone(), "return 1 + 1"));
+    }
+    for outcome in running.join_all().await {
+        let outcome = outcome.unwrap();
+        assert_eq!((outcome.error, outcome.value), (None, 2.into()));
+    }
 }
 
 #[tokio::test]
@@ -251,4 +284,44 @@ async fn dropped_sessions_keep_no_descriptor() {
     assert_eq!(before, after, "descriptors");
     assert!(host.wait().await.unwrap().is_success());
     assert_eq!(place.left().await, nothing());
+}
+
+/// Makes an image of two layers and gives it to containerd.
+const IMAGE: &str = r#"
+set -e
+mkdir -p 1/etc 1/tmp 2/opt
+for layer in 1 2; do
+    tar -cf $layer.tar -C $layer .
+    sha256sum $layer.tar | cut -d ' ' -f 1 > $layer.sum
+done
+printf '{"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers",
+    "diff_ids": ["sha256:%s", "sha256:%s"]}}' $(cat 1.sum 2.sum) > config.json
+echo '[{"Config": "config.json", "RepoTags": ["toolexec.test/layers:1"],
+    "Layers": ["1.tar", "2.tar"]}]' > manifest.json
+tar -cf image.tar config.json manifest.json 1.tar 2.tar
+ctr --address "$1" --namespace "$2" images import image.tar
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_that_containerd_has_is_the_root() {
+    let Some(place) = Place::new("toolexec-test-image") else {
+        return;
+    };
+    let image = "toolexec.test/layers:1";
+    let directory = TempDir::new().unwrap();
+    let made = Command::new("sh")
+        .args(["-c", IMAGE, "sh"])
+        .arg(&place.socket)
+        .arg(place.namespace)
+        .current_dir(directory.path())
+        .envs(base_env());
+    text(made.spawn().unwrap()).await;
+    let sandbox = place.builder().image(image).build();
+    let outcome = run(sandbox, "return 1 + 1").await.unwrap();
+    assert_eq!((outcome.error, outcome.value), (None, 2.into()));
+    assert_eq!(place.left().await, nothing());
+    let snapshots = place.listed(&["snapshots", "list"]).await;
+    let in_use = snapshots.lines().filter(|line| line.contains("Active"));
+    assert_eq!(in_use.collect::<Vec<_>>(), [] as [&str; 0]);
+    place.listed(&["images", "remove", "--sync", image]).await;
 }

@@ -12,7 +12,7 @@ use toolexec_testkit::fake::sandbox::ScriptedSandbox;
 use crate::support::{Guests, Way, ways};
 
 async fn examined(sandboxes: Sandboxes) -> Value {
-    serde_json::to_value(examine(&sandboxes).await).unwrap()
+    serde_json::to_value(examine(&sandboxes, &sandboxes).await).unwrap()
 }
 
 /// Each limit with its verdict, but for the share of processors, which needs a control group.

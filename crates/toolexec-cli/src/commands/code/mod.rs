@@ -70,6 +70,11 @@ pub(crate) fn executor(bounds: &BoundsArgs, session: &Session) -> CodeExecutor {
 
 /// The sandboxes that are built in.
 pub(crate) fn sandboxes(config: &Config) -> Sandboxes {
+    setup(config).sandboxes()
+}
+
+/// What the sandboxes that are built in need to know.
+pub(crate) fn setup(config: &Config) -> Setup {
     let mut setup = config.set_up(Setup::new());
     if let Some(host) = std::env::var(DOCKER_HOST)
         .ok()
@@ -83,7 +88,7 @@ pub(crate) fn sandboxes(config: &Config) -> Sandboxes {
     if let Some(cache) = cache() {
         setup = setup.cache(cache);
     }
-    setup.sandboxes()
+    setup
 }
 
 /// The language, or why there is none.

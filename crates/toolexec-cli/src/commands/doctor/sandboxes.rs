@@ -10,11 +10,17 @@ use crate::live::Live;
 use crate::printer::{Format, Printer, Tone};
 use crate::session::Session;
 
-/// Starts every sandbox, measures it and attacks its limits.
+/// Starts every sandbox, measures it and attacks its limits. An interrupt ends what was started.
 pub(crate) async fn run(session: &Session, printer: &mut Printer) -> Result<Exit, Failure> {
     let live = Live::start(printer, "attacking the limits of every sandbox");
-    let findings = examine(&code::sandboxes(&session.config)).await;
+    let [cold, warm] = [0, 1].map(|guests| {
+        let setup = code::setup(&session.config);
+        setup.always_warm(guests).sandboxes()
+    });
+    let work = async { Ok(examine(&cold, &warm).await) };
+    let findings = session.within(work).await;
     drop(live);
+    let findings = findings?;
     match printer.format() {
         Format::Human => {
             for finding in &findings {
@@ -41,9 +47,21 @@ fn show(finding: &Finding, printer: &mut Printer) -> Result<(), Failure> {
         Some(_) => ("absent ", Tone::Dim),
     };
     let state = printer.paint_data(tone, word).into_owned();
-    let mut line = format!("{state} {}", finding.name);
-    if let (Some(cold), Some(next)) = (finding.cold_ms, finding.next_ms) {
-        line = format!("{line}  first program {cold:.1} ms, then {next:.1} ms");
+    let mut line = format!("{state} {:<11}", finding.name);
+    if let Some(version) = &finding.version {
+        line = format!("{line} {version}");
+    }
+    let times = [
+        ("first", finding.first_ms),
+        ("cold", finding.cold_ms),
+        ("warm", finding.warm_ms),
+    ];
+    let times = times
+        .into_iter()
+        .filter_map(|(name, ms)| Some(format!("{name} {:.1} ms", ms?)));
+    let times: Vec<String> = times.collect();
+    if !times.is_empty() {
+        line = format!("{line}  {}", times.join(", "));
     }
     if let Some(description) = &finding.description {
         line = format!("{line}  {}", description.summary);

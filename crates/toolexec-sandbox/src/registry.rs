@@ -135,20 +135,16 @@ impl Setup {
     /// Says how many guests every sandbox starts ahead, whatever was said before.
     pub fn always_warm(mut self, guests: usize) -> Self {
         self.warm = guests;
-        let Self {
-            runc,
-            gvisor,
-            containerd,
-            kata,
-            ..
-        } = &mut self;
         let own = [
-            &mut runc.warm,
-            &mut gvisor.warm,
-            &mut containerd.warm,
-            &mut kata.warm,
+            &mut self.docker.warm,
+            &mut self.runc.warm,
+            &mut self.gvisor.warm,
+            &mut self.containerd.warm,
+            &mut self.kata.warm,
         ];
-        own.into_iter().for_each(|warm| *warm = None);
+        for warm in own {
+            *warm = None;
+        }
         self
     }
 
@@ -270,7 +266,11 @@ impl Setup {
     fn with_containerd(&self, all: Sandboxes) -> Sandboxes {
         use crate::containerd::ContainerdSandbox;
         let with = |all: Sandboxes, setup: &ContainerdSetup, builder| {
-            all.with(std::sync::Arc::new(setup.sandbox(builder, self.warm)))
+            all.with(std::sync::Arc::new(setup.sandbox(
+                builder,
+                self.warm,
+                self.usual_limits,
+            )))
         };
         let containerd = ContainerdSandbox::builder(self.linux_guest());
         let kata = ContainerdSandbox::kata(self.linux_guest());

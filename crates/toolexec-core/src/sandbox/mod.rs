@@ -45,6 +45,7 @@ pub trait Sandbox: Send + Sync + 'static {
     /// is never given a spec with an image.
     fn takes_images(&self) -> bool {
         false
+    }
 
     /// The version of the daemon or program that it uses, if it uses one that says it.
     fn version(&self) -> BoxFuture<'_, Option<String>> {

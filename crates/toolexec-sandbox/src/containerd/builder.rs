@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{OnceCell, Semaphore};
+use toolexec_core::sandbox::Limits;
 
 use super::ContainerdSandbox;
 use super::daemon::Daemon;
@@ -30,6 +31,7 @@ pub struct Builder {
     snapshotter: String,
     streams: PathBuf,
     warm: usize,
+    usual: Limits,
 }
 
 impl ContainerdSandbox {
@@ -54,6 +56,7 @@ impl ContainerdSandbox {
                 rustix::process::geteuid().as_raw()
             )),
             warm: WARM,
+            usual: Limits::standard(),
         }
     }
 
@@ -104,7 +107,7 @@ impl Builder {
         self
     }
 
-    /// An image that containerd has, by its whole name, that is the root of the containers.
+    /// An image that containerd has, that is the root of the containers.
     pub fn image(mut self, image: impl Into<String>) -> Self {
         self.image = Some(image.into());
         self
@@ -129,6 +132,12 @@ impl Builder {
         self
     }
 
+    /// What programs may use that ask for nothing: containers are started ahead for them.
+    pub fn usual_limits(mut self, limits: Limits) -> Self {
+        self.usual = limits;
+        self
+    }
+
     /// The sandbox. Nothing is connected to or started yet.
     pub fn build(self) -> ContainerdSandbox {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -147,6 +156,7 @@ impl Builder {
             pool: Pool::new(launcher, Size::warm(self.warm)),
             name: self.name,
             image: self.image.map(Arc::from),
+            usual: self.usual,
         }
     }
 }

@@ -44,17 +44,14 @@ struct Rootfs {
     diff_ids: Vec<String>,
 }
 
-/// Finds an image by its whole name.
+/// Finds an image by its name, which may be as short as Docker's: `python:3`.
 ///
 /// # Errors
 /// [`ErrorKind::SandboxUnavailable`](toolexec_core::ErrorKind::SandboxUnavailable) when containerd
 /// does not have it, or not for this kind of machine.
 pub(super) async fn find(client: &Client, name: &str, snapshotter: &str) -> Result<Unpacked> {
-    let asked = client
-        .call(GetImage {
-            name: name.to_owned(),
-        })
-        .await;
+    let name = &whole(name);
+    let asked = client.call(GetImage { name: name.clone() }).await;
     let image = match asked {
         Ok(found) => found.image.unwrap_or_default(),
         Err(status) if is_gone(&status) => return Err(absent(name)),
@@ -73,6 +70,24 @@ pub(super) async fn find(client: &Client, name: &str, snapshotter: &str) -> Resu
         digest = next(document).ok_or_else(|| absent(name))?;
     }
     Err(absent(name))
+}
+
+/// The whole name: containerd knows no other.
+fn whole(name: &str) -> String {
+    let (first, rest) = name.split_once('/').unwrap_or_default();
+    let has_registry = first.contains(['.', ':']) || first == "localhost";
+    let place = match (has_registry, rest.is_empty()) {
+        (true, _) => "",
+        (false, false) => "docker.io/",
+        (false, true) => "docker.io/library/",
+    };
+    let last = name.rsplit('/').next().unwrap_or_default();
+    let tag = if last.contains([':', '@']) {
+        ""
+    } else {
+        ":latest"
+    };
+    format!("{place}{name}{tag}")
 }
 
 async fn read(client: &Client, digest: &str) -> Result<Document> {
@@ -147,6 +162,20 @@ mod tests {
             chain_id(&layers).as_deref(),
             Some("sha256:dee159b33409cefa3f6eda71539f006014283e9d9130c18a1dea7bd8a33c9b1b")
         );
+    }
+
+    #[test]
+    fn short_names_mean_what_they_mean_to_docker() {
+        for (name, expected) in [
+            ("python", "docker.io/library/python:latest"),
+            ("python:3", "docker.io/library/python:3"),
+            ("me/mine:1", "docker.io/me/mine:1"),
+            ("ghcr.io/me/mine", "ghcr.io/me/mine:latest"),
+            ("localhost/a@sha256:0", "localhost/a@sha256:0"),
+            ("host:5000/a", "host:5000/a:latest"),
+        ] {
+            assert_eq!(whole(name), expected);
+        }
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub struct ContainerdSandbox {
     pool: Pool<Launcher>,
     name: &'static str,
     image: Option<Arc<str>>,
+    usual: Limits,
 }
 
 impl ContainerdSandbox {
@@ -59,15 +60,14 @@ impl ContainerdSandbox {
     /// Safe: what was started stays.
     pub async fn warm_up(&self) -> Result<()> {
         for language in KINDS {
-            self.pool
-                .fill(&self.kind(language, &Limits::standard()))
-                .await?;
+            self.pool.fill(&self.usual(language)).await?;
         }
         Ok(())
     }
 
-    fn kind(&self, language: Language, limits: &Limits) -> Kind {
-        Kind::new(language, self.image.clone(), limits)
+    /// What programs usually need.
+    fn usual(&self, language: Language) -> Kind {
+        Kind::new(language, self.image.clone(), &self.usual)
     }
 
     fn wall(&self) -> Wall {
@@ -113,18 +113,24 @@ impl Sandbox for ContainerdSandbox {
         .boxed()
     }
 
+    fn takes_images(&self) -> bool {
+        true
+    }
+
     fn probe(&self) -> BoxFuture<'_, Result<()>> {
         // A guest that said hello is in the pool, or was given out.
-        let kind = self.kind(KINDS[0], &Limits::standard());
-        async move { self.pool.probe(&kind).await }.boxed()
+        async move { self.pool.probe(&self.usual(KINDS[0])).await }.boxed()
     }
 
     fn start(&self, spec: SessionSpec) -> BoxFuture<'_, Result<Session>> {
         async move {
-            let kind = self.kind(spec.language, &spec.limits);
+            let image = spec.image.or_else(|| self.image.clone());
+            let kind = Kind::new(spec.language, image, &spec.limits);
             let guest = self.pool.take(&kind).await?;
+            let is_usual = kind == self.usual(spec.language);
+            let refill = is_usual.then(|| (self.pool.clone(), kind));
             let enforcement = self.wall().enforcement();
-            let guest = ContainerGuest::new(guest, kind, enforcement, spec.limits, &self.pool);
+            let guest = ContainerGuest::new(guest, enforcement, spec.limits, refill);
             Ok(Session::new(guest))
         }
         .boxed()

@@ -21,22 +21,21 @@ const SAMPLE: Duration = Duration::from_millis(20);
 /// A guest in a container that is kept within its limits.
 pub(super) struct ContainerGuest {
     inner: Contained,
-    kind: Kind,
     enforcement: Enforcement,
     limits: Limits,
     // What the engine itself needs is not the program's.
     base: GuestMeasure,
     peak: GuestMeasure,
-    pool: Pool<Launcher>,
+    /// Where another is started in its place, when programs usually need one like it.
+    refill: Option<(Pool<Launcher>, Kind)>,
 }
 
 impl ContainerGuest {
     pub(super) fn new(
         inner: Contained,
-        kind: Kind,
         mut enforcement: Enforcement,
         limits: Limits,
-        pool: &Pool<Launcher>,
+        refill: Option<(Pool<Launcher>, Kind)>,
     ) -> Self {
         let base = inner.measure().unwrap_or_default();
         if base.cpu_time.is_none() {
@@ -45,12 +44,11 @@ impl ContainerGuest {
         }
         Self {
             inner,
-            kind,
             enforcement,
             limits,
             base,
             peak: GuestMeasure::default(),
-            pool: pool.clone(),
+            refill,
         }
     }
 
@@ -71,7 +69,9 @@ impl ContainerGuest {
 
 impl Drop for ContainerGuest {
     fn drop(&mut self) {
-        self.pool.refill(&self.kind);
+        if let Some((pool, kind)) = &self.refill {
+            pool.refill(kind);
+        }
     }
 }
 

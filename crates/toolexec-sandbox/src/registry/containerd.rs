@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+#[cfg(all(feature = "containerd", target_os = "linux"))]
+use toolexec_core::sandbox::Limits;
+
 /// What the sandboxes `containerd` and `kata` are to use, where it is not what they use by
 /// themselves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +36,7 @@ impl ContainerdSetup {
         &self,
         mut builder: crate::containerd::Builder,
         warm: usize,
+        usual: Limits,
     ) -> crate::containerd::ContainerdSandbox {
         if let Some(socket) = &self.socket {
             builder = builder.socket(socket);
@@ -58,6 +62,7 @@ impl ContainerdSetup {
         if let Some(snapshotter) = &self.snapshotter {
             builder = builder.snapshotter(snapshotter);
         }
-        builder.warm(self.warm.unwrap_or(warm)).build()
+        let builder = builder.warm(self.warm.unwrap_or(warm));
+        builder.usual_limits(usual.or(Limits::standard())).build()
     }
 }

@@ -23,7 +23,7 @@ pub struct ContainerdSection {
     /// A directory that becomes the root of containers, read-only. Default: one with nothing in it
     /// but the guest.
     pub root: Option<PathBuf>,
-    /// An image that becomes the root of containers, by its whole name; nothing is pulled.
+    /// An image that becomes the root of containers, such as python:3; nothing is pulled.
     pub image: Option<String>,
     /// Which snapshotter has unpacked the image. Default: overlayfs.
     pub snapshotter: Option<String>,

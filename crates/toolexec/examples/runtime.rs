@@ -66,6 +66,17 @@ async fn main() -> Result<(), Error> {
         println!("ended: {}", failure.message);
     }
 
+    // A WebAssembly module is a program, too. This one is empty, so its value is null.
+    let empty = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
+    let outcome = code.execute(Submission::module(empty), &cx).await?;
+    println!("{} from {}", outcome.value, outcome.sandbox);
+    // The same as base64 text.
+    let empty = Submission::new(Language::Wasm, "AGFzbQEAAAA=");
+    println!("{}", code.execute(empty, &cx).await?.value);
+    // This one calls math:add; its source is beside it, in call.wat.
+    let module = Submission::module(*include_bytes!("call.wasm"));
+    println!("{}", code.execute(module, &cx).await?.value);
+
     // Without isolation only with consent, which a profile is not.
     let unsafe_one = Submission::new(Language::JavaScript, "1").profile(Profile::Dev);
     if let Err(error) = code.execute(unsafe_one, &cx).await {

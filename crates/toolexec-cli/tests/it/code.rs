@@ -265,3 +265,65 @@ fn a_file_whose_name_says_no_language_and_one_that_is_no_text_are_refused() {
         )
     );
 }
+
+/// Runs a command line in a place where these files are.
+fn wasm(files: &[(&str, &[u8])], args: &[&str]) -> (Option<i32>, String, String) {
+    let place = Place::new();
+    for (name, bytes) in files {
+        std::fs::write(place.path().join(name), bytes).unwrap();
+    }
+    let output = place.command(args).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn a_module_is_a_program_as_bytes_and_as_base64() {
+    let add = include_bytes!("../../../toolexec/examples/call.wasm");
+    let empty = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
+    for (file, bytes, args, expected) in [
+        ("add.wasm", &add[..], vec!["code", "add.wasm"], "8\n"),
+        ("empty.wasm", &empty, vec!["code", "empty.wasm"], "null\n"),
+        (
+            "empty.txt",
+            b"AGFzbQEAAAA=\n",
+            vec!["code", "--lang", "wasm", "empty.txt"],
+            "null\n",
+        ),
+        (
+            "none",
+            b"",
+            vec!["code", "--lang", "wasm", "-e", "AGFzbQEAAAA="],
+            "null\n",
+        ),
+    ] {
+        let (code, out, err) = wasm(&[(file, bytes)], &args);
+        assert_eq!((code, out.as_str()), (Some(0), expected), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn a_module_that_is_none_says_so() {
+    let (code, _, err) = wasm(&[("a.wasm", b"\x7fELF")], &["code", "a.wasm"]);
+    let first = err.lines().next().unwrap_or_default();
+    assert_eq!(
+        (code, first),
+        (
+            Some(3),
+            "error: this is no WebAssembly: it begins with 7f 45 4c 46"
+        )
+    );
+    let (code, _, err) = wasm(&[("a.wasm", b"(module)")], &["code", "a.wasm"]);
+    let first = err.lines().next().unwrap_or_default();
+    assert_eq!(
+        (code, first),
+        (
+            Some(3),
+            "error: the module is in the text format, which is not supported"
+        )
+    );
+}

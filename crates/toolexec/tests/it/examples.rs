@@ -121,6 +121,9 @@ fn runtime_runs_programs_within_limits() {
             "{\"sums\":[11,12,13],\"total\":23} after 4 calls in wasm",
             "2",
             "ended: the program exceeded its tool_calls limit of 3 (4 used)",
+            "null from wasm",
+            "null",
+            "8",
             "refused: the dev profile runs programs without isolation and is not allowed here",
         ]
     );

@@ -31,9 +31,6 @@ pub(in crate::wasm) struct Compiler {
 pub(super) enum Prepared {
     /// A core module.
     Core(CoreModule),
-    /// A component.
-    #[cfg(feature = "components")]
-    Component(super::component::ComponentModule),
 }
 
 /// Compiled modules by their bytes.
@@ -106,8 +103,6 @@ impl Prepared {
     fn size(&self) -> usize {
         match self {
             Self::Core(module) => module.size(),
-            #[cfg(feature = "components")]
-            Self::Component(component) => component.size(),
         }
     }
 }
@@ -148,18 +143,18 @@ impl Kept {
 }
 
 fn compile(machine: &Machine, bytes: &[u8]) -> Result<Prepared, Box<Failure>> {
-    let kind = screen::kind(bytes)?;
-    screen::screen(bytes)?;
-    match kind {
-        Kind::Module => module::compile(&machine.engine, bytes).map(Prepared::Core),
-        #[cfg(feature = "components")]
-        Kind::Component => {
-            super::component::compile(&machine.engine, bytes).map(Prepared::Component)
+    match screen::kind(bytes)? {
+        Kind::Module => {
+            screen::screen(bytes)?;
+            module::compile(&machine.engine, bytes).map(Prepared::Core)
         }
-        #[cfg(not(feature = "components"))]
-        Kind::Component => Err(failure(
-            FailureKind::Unsupported,
-            "this is a component, and the feature `components` is not built in",
-        )),
+        Kind::Component => Err(component()),
     }
+}
+
+fn component() -> Box<Failure> {
+    let message = "this is a component, which this version does not run";
+    let mut failure = failure(FailureKind::Unsupported, message);
+    failure.hints = vec!["build a core module: a command of WASI preview 1".to_owned()];
+    failure
 }

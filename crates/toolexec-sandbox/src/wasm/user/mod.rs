@@ -11,8 +11,6 @@
 
 mod abi;
 mod compiler;
-#[cfg(feature = "components")]
-mod component;
 mod link;
 mod meter;
 mod module;
@@ -107,8 +105,6 @@ async fn run(
     store.epoch_deadline_async_yield_and_update(1);
     let ran = match prepared {
         Prepared::Core(module) => module.run(&mut store).await,
-        #[cfg(feature = "components")]
-        Prepared::Component(component) => component.run(&mut store).await,
     };
     let ran = match ran {
         Err(error)

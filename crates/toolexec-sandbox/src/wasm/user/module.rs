@@ -142,6 +142,9 @@ fn entry(module: &Module) -> Result<Option<&'static str>, Box<Failure>> {
 
 /// The first names. They are the module's own, of any length.
 pub(super) fn listed(names: &[String]) -> String {
+    if names.is_empty() {
+        return "nothing".to_owned();
+    }
     let cut = |name: &String| name.chars().take(80).collect::<String>();
     let mut shown: Vec<String> = names.iter().take(MAX_NAMES).map(cut).collect();
     if names.len() > MAX_NAMES {

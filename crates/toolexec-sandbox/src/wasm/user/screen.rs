@@ -16,13 +16,11 @@ const MAX_CODE: usize = 5 << 20;
 /// The most bytes of one function.
 const MAX_BODY: usize = 512 << 10;
 /// The most values that the instructions of one function take and give.
-const MAX_VALUES: u64 = 1 << 20;
+const MAX_VALUES: u64 = 1 << 18;
 /// Local variables times branches of one function: what the compiler tracks at each join.
-const MAX_TRACKED: u64 = 6 << 20;
+const MAX_TRACKED: u64 = 1 << 20;
 /// The same for all functions.
-const MAX_ALL_TRACKED: u64 = 64 << 20;
-/// The most core modules in a component.
-const MAX_MODULES: usize = 32;
+const MAX_ALL_TRACKED: u64 = 16 << 20;
 
 /// How a program that is no module begins.
 const MAGIC: [u8; 4] = *b"\0asm";
@@ -61,16 +59,14 @@ pub(super) fn screen(bytes: &[u8]) -> Result<(), Box<Failure>> {
     Ok(())
 }
 
-/// What was seen so far; the types and functions are those of one core module.
+/// What was seen so far of a core module.
 #[derive(Default)]
 struct Screen {
-    modules: usize,
     // How many values a type takes and gives.
     types: Vec<Arity>,
     // The types of all functions.
     functions: Vec<u32>,
     imported: usize,
-    all_functions: usize,
     bodies: usize,
     code: usize,
     tracked: u64,
@@ -91,7 +87,6 @@ impl Arity {
 impl Screen {
     fn payload(&mut self, payload: Payload<'_>) -> Result<(), Box<Failure>> {
         match payload {
-            Payload::Version { .. } => self.begin()?,
             Payload::TypeSection(groups) => {
                 for group in groups {
                     for ty in group.map_err(|error| malformed(&error))?.types() {
@@ -117,31 +112,14 @@ impl Screen {
             Payload::FunctionSection(functions) => {
                 for ty in functions {
                     self.functions.push(ty.map_err(|error| malformed(&error))?);
-                    self.all_functions += 1;
                 }
-                if self.all_functions > MAX_FUNCTIONS {
-                    return Err(too_large(
-                        &format!("it has {} functions", self.all_functions),
-                        &MAX_FUNCTIONS,
-                    ));
+                if self.functions.len() > MAX_FUNCTIONS {
+                    let what = format!("it has {} functions", self.functions.len());
+                    return Err(too_large(&what, &MAX_FUNCTIONS));
                 }
             }
             Payload::CodeSectionEntry(body) => self.body(&body)?,
             _ => {}
-        }
-        Ok(())
-    }
-
-    /// A core module, or a component, begins.
-    fn begin(&mut self) -> Result<(), Box<Failure>> {
-        self.types.clear();
-        self.functions.clear();
-        self.imported = 0;
-        self.bodies = 0;
-        self.modules += 1;
-        // The component itself is counted too.
-        if self.modules > MAX_MODULES + 1 {
-            return Err(too_large("it is made of too many modules", &MAX_MODULES));
         }
         Ok(())
     }

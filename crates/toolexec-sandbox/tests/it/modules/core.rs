@@ -199,3 +199,12 @@ async fn fifty_modules_run_at_once() {
         assert_eq!(ended(&ran), (json!(3), None));
     }
 }
+
+#[tokio::test]
+async fn the_module_of_the_example_is_made_of_its_text() {
+    let text = include_str!("../../../../toolexec/examples/call.wat");
+    let module = include_bytes!("../../../../toolexec/examples/call.wasm");
+    assert!(wasm(text) == module, "make call.wasm of call.wat again");
+    let ran = outcome(*module).await;
+    assert_eq!(ended(&ran), (json!(8), None));
+}

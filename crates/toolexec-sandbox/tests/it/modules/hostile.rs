@@ -316,13 +316,13 @@ async fn what_would_keep_the_compiler_busy_is_not_compiled() {
             0,
             wide.as_str(),
             "the module is too large to be compiled here: function 1 moves 2420121 values between \
-             its instructions; at most 1048576",
+             its instructions; at most 262144",
         ),
         (
             5000,
             nested.as_str(),
             "the module is too large to be compiled here: function 1 has 5000 local variables and \
-             2000 branches; at most a product of 6291456",
+             2000 branches; at most a product of 1048576",
         ),
         (
             0,

@@ -3,6 +3,7 @@
 mod core;
 mod hostile;
 mod refused;
+mod rust;
 mod wasi;
 
 use serde_json::Value;

@@ -94,6 +94,26 @@ fn wasm(c: &mut Criterion, runtime: &Runtime) {
         }
         many_calls(c, runtime, &executor, &format!("wasm/{name}"), language);
     }
+    module(c, runtime, &executor);
+}
+
+/// A module of a user that makes one call, compiled before.
+fn module(c: &mut Criterion, runtime: &Runtime, executor: &CodeExecutor) {
+    let module: Arc<[u8]> = Arc::from(*include_bytes!("../../toolexec/examples/call.wasm"));
+    for (form, check) in [("fresh", false), ("fresh_checked", true)] {
+        c.bench_function(&format!("program/wasm/module/{form}"), |b| {
+            b.iter_custom(|count| {
+                runtime.block_on(async {
+                    let started = Instant::now();
+                    for _ in 0..count {
+                        let submission = Submission::module(module.clone()).check(check);
+                        run(executor, submission, &json!(8)).await;
+                    }
+                    started.elapsed()
+                })
+            });
+        });
+    }
 }
 
 fn host(c: &mut Criterion, runtime: &Runtime) {

@@ -287,18 +287,18 @@ fn a_module_is_a_program_as_bytes_and_as_base64() {
     let empty = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
     for (file, bytes, args, expected) in [
         ("add.wasm", &add[..], vec!["code", "add.wasm"], "8\n"),
-        ("empty.wasm", &empty, vec!["code", "empty.wasm"], "null\n"),
+        ("empty.wasm", &empty, vec!["code", "empty.wasm"], ""),
         (
             "empty.txt",
             b"AGFzbQEAAAA=\n",
             vec!["code", "--lang", "wasm", "empty.txt"],
-            "null\n",
+            "",
         ),
         (
             "none",
             b"",
             vec!["code", "--lang", "wasm", "-e", "AGFzbQEAAAA="],
-            "null\n",
+            "",
         ),
     ] {
         let (code, out, err) = wasm(&[(file, bytes)], &args);

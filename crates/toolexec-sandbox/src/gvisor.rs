@@ -116,7 +116,6 @@ fn runtime(program: PathBuf, platform: &str) -> Runtime {
         ],
         rootless_options: &["--rootless"],
         joins_groups: true,
-        maps_users: false,
         counts_processes: true,
         kills_at_cpu_limit: false,
         threads: THREADS,

@@ -98,7 +98,6 @@ fn runtime(program: PathBuf) -> Runtime {
         options: Vec::new(),
         rootless_options: &[],
         joins_groups: false,
-        maps_users: true,
         counts_processes: false,
         kills_at_cpu_limit: true,
         threads: 0,

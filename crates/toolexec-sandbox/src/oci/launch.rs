@@ -145,7 +145,7 @@ impl Launcher {
         let makes_group = !self.runtime.joins_groups && self.tree().is_some();
         let user = rustix::process::geteuid().as_raw();
         let group = rustix::process::getegid().as_raw();
-        let maps_user = !is_root() && self.runtime.maps_users;
+        let maps_user = !is_root() && self.runtime.rootless_options.is_empty();
         spec::spec(&Plan {
             root,
             args: &warm(kind.language),

@@ -23,12 +23,11 @@ pub(crate) struct Runtime {
     pub(crate) install: &'static str,
     /// What it is always told.
     pub(crate) options: Vec<String>,
-    /// What it is told besides where it is not root.
+    /// What it is told besides where it is not root. One without such options makes the user
+    /// namespace that the specification names.
     pub(crate) rootless_options: &'static [&'static str],
     /// Whether it runs in a control group of ours, with all it starts, and makes none.
     pub(crate) joins_groups: bool,
-    /// Whether it makes the user namespace of an ordinary user from what it is told.
-    pub(crate) maps_users: bool,
     /// Whether it counts the processes of each container, in whatever control group.
     pub(crate) counts_processes: bool,
     /// Whether its kernel ends the first process of a container at its limit of CPU time.
@@ -144,7 +143,6 @@ mod tests {
             options: vec!["--always".to_owned()],
             rootless_options: &["--rootless"],
             joins_groups,
-            maps_users: false,
             counts_processes: false,
             kills_at_cpu_limit: !joins_groups,
             threads: 8,

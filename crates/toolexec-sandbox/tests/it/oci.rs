@@ -243,17 +243,17 @@ async fn a_runtime_that_is_not_there_or_does_not_work_says_what_to_install() {
         let report = sandbox.probe().await.unwrap_err().report();
         said.push(json!([report.message, report.hints]));
     }
-    let runc = "install runc 1.1 or later: apt-get install runc";
-    let runsc = "install gVisor's runsc: https://gvisor.dev/docs/user_guide/install";
+    let get_runc = "install runc 1.1 or later: apt-get install runc";
+    let get_gvisor = "install gVisor's runsc: https://gvisor.dev/docs/user_guide/install";
     let try_it = "try its own example first: it may need rights that this container or user lacks";
     let too_old = "the program is too old, or another one of that name";
     let expected = [
-        json!(["runc is not installed", [runc]]),
-        json!(["runc does not start a container", [try_it, runc]]),
-        json!(["gVisor's runsc is not installed", [runsc]]),
+        json!(["runc is not installed", [get_runc]]),
+        json!(["runc does not start a container", [try_it, get_runc]]),
+        json!(["gVisor's runsc is not installed", [get_gvisor]]),
         json!([
             "gVisor's runsc does not start a container",
-            [too_old, runsc]
+            [too_old, get_gvisor]
         ]),
     ];
     assert_eq!(said, expected);

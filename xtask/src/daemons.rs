@@ -6,7 +6,7 @@
 
 #[expect(unreachable_pub, reason = "the file is public in the testkit")]
 #[path = "../../crates/toolexec-testkit/src/daemons/place.rs"]
-mod place;
+pub(crate) mod place;
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -165,7 +165,8 @@ pub(crate) fn start() -> Result<Started> {
     Ok(started)
 }
 
-fn place() -> Result<PathBuf> {
+/// Where everything is that tests need besides programs of the distribution.
+pub(crate) fn place() -> Result<PathBuf> {
     place::root().context("set TOOLEXEC_DAEMONS or HOME: where shall daemons live?")
 }
 

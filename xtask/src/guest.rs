@@ -14,11 +14,13 @@ use serde_json::{Value, json};
 use crate::shell::{cargo, command, is_installed, quiet, run as run_loudly, say, workspace};
 
 /// The guests: those for wasm are each a feature of `toolexec-guest`, the one for Linux is the
-/// whole program.
-const GUESTS: [&str; 3] = ["javascript", "python", LINUX];
+/// whole program. What starts it in a virtual machine is built like it.
+const GUESTS: [&str; 4] = ["javascript", "python", LINUX, INIT];
 const TARGET: &str = "wasm32-wasip1";
 /// The guest for containers and virtual machines.
 const LINUX: &str = "linux-x86_64";
+/// The first process of virtual machines.
+const INIT: &str = "init-x86_64";
 /// With the C library of the distribution, linked in.
 const LINUX_TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Of the guest's stack inside its memory. A stack overflow ends below the data.
@@ -123,15 +125,15 @@ fn build(guest: &str) -> Result<PathBuf> {
     let mut rust_flags = remapped(&target)?;
     let mut rustc = cargo();
     rustc
-        .args(["rustc", "-p", "toolexec-guest", "--locked"])
+        .args(["rustc", "-p", package(guest), "--locked"])
         .args(["--profile", "guest", "--target-dir"])
         .arg(&target);
-    let built = if guest == LINUX {
+    let built = if is_static(guest) {
         rust_flags.extend(["-Ctarget-feature=+crt-static", "-Cstrip=symbols"].map(String::from));
         rustc
-            .args(["--bin", "toolexec-guest", "--target", LINUX_TARGET])
+            .args(["--bin", package(guest), "--target", LINUX_TARGET])
             .env("CFLAGS_x86_64_unknown_linux_gnu", c_prefixes(&target)?);
-        target.join(LINUX_TARGET).join("guest/toolexec-guest")
+        target.join(LINUX_TARGET).join("guest").join(package(guest))
     } else {
         rust_flags.push(format!("-Clink-arg=-zstack-size={STACK}"));
         let root = workspace().display().to_string();
@@ -216,7 +218,7 @@ fn compare(guest: &str, packed: &Path, kept: &Path, manifest: &Value) -> Result<
         say(format!("{guest}: is what its sources make"));
         return Ok(());
     }
-    let (name, compiler) = if guest == LINUX {
+    let (name, compiler) = if is_static(guest) {
         ("cc", c_compiler()?)
     } else {
         ("clang", first_line(command("clang").arg("--version"))?)
@@ -242,8 +244,20 @@ fn c_compiler() -> Result<String> {
     Ok(format!("{compiler}, {library}"))
 }
 
+/// Whether it is a static program for Linux, and no module.
+fn is_static(guest: &str) -> bool {
+    matches!(guest, LINUX | INIT)
+}
+
+fn package(guest: &str) -> &'static str {
+    match guest {
+        INIT => "toolexec-init",
+        _ => "toolexec-guest",
+    }
+}
+
 fn file_name(guest: &str) -> String {
-    if guest == LINUX {
+    if is_static(guest) {
         format!("{guest}.zst")
     } else {
         format!("{guest}.wasm.zst")
@@ -255,11 +269,12 @@ fn sources() -> Result<String> {
     let root = workspace();
     let mut files = vec![
         root.join("crates/toolexec-guest/Cargo.toml"),
+        root.join("crates/toolexec-init/Cargo.toml"),
         root.join("crates/toolexec-jail/Cargo.toml"),
         root.join("crates/toolexec-wire/Cargo.toml"),
         root.join("crates/toolexec-guest/wasm/quickjs.h"),
     ];
-    for name in ["guest", "jail", "wire"] {
+    for name in ["guest", "init", "jail", "wire"] {
         collect(
             &root.join(format!("crates/toolexec-{name}/src")),
             &mut files,

@@ -12,6 +12,7 @@ mod peers;
 mod shell;
 mod test;
 mod tidy;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -60,6 +61,8 @@ enum Task {
     BenchHttp(bench_http::Options),
     /// Check the rules that no compiler checks.
     Tidy,
+    /// Run tests in an emulated machine whose kernel has control groups of version 2.
+    Vm(vm::Options),
 }
 
 fn main() -> ExitCode {
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Task::Benches => test::benches(),
         Task::BenchHttp(options) => bench_http::run(&options),
         Task::Tidy => tidy::run(),
+        Task::Vm(options) => vm::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,7 +9,7 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 
 use crate::shell::{cargo, is_installed, is_root, quiet, run as run_loudly, say, workspace};
-use crate::{daemons, peers};
+use crate::{daemons, peers, vm};
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, Default, clap::Args)]
@@ -44,6 +44,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let daemons = (in_ci && is_root()).then(daemons::start).transpose();
     if let Err(error) = &daemons {
         say(format!("daemons: {error:#}"));
+    }
+    if in_ci && let Err(error) = vm::provide() {
+        say(format!("vm: {error:#}"));
     }
     build_programs()?;
     let skipped = workspace().join("target").join("skipped.txt");

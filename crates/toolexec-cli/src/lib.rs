@@ -77,6 +77,8 @@ fn dispatch(cli: Cli, printer: &mut Printer) -> Result<Exit, Failure> {
 async fn with_session(cli: Cli, printer: &mut Printer) -> Result<Exit, Failure> {
     match cli.command {
         Command::Quickstart => return commands::quickstart::run(printer).await,
+        #[cfg(target_os = "linux")]
+        Command::Image(args) => return commands::image::run(args, printer).await,
         Command::DemoMcpServer => return demo::mcp_server::serve().await,
         _ => {}
     }

@@ -12,11 +12,17 @@
 //! | `gvisor` | [`gvisor`]: the guest on a kernel of its own, gVisor's (Linux) | a kernel of its own |
 //! | `containerd` | [`containerd`]: the guest in a container of containerd (Linux) | the kernel's, or its runtime's |
 //! | `docker` | [`docker`]: the guest in a container of a Docker daemon, of any image (Linux) | the kernel's, or a kernel of its own |
+//! | `qemu` | [`qemu`]: the guest in a virtual machine (Linux) | a kernel of its own |
 //! | `host` | [`host`]: the guest as a child process | none; for `dev` only |
 
 #[cfg(all(
     target_os = "linux",
-    any(feature = "gvisor", feature = "process", feature = "runc")
+    any(
+        feature = "gvisor",
+        feature = "process",
+        feature = "qemu",
+        feature = "runc"
+    )
 ))]
 mod cgroup;
 #[cfg(all(
@@ -58,15 +64,19 @@ mod pool;
 mod private;
 #[cfg(all(feature = "process", target_os = "linux"))]
 pub mod process;
+#[cfg(all(feature = "qemu", target_os = "linux"))]
+pub mod qemu;
 mod registry;
 #[cfg(all(feature = "runc", target_os = "linux"))]
 pub mod runc;
 #[cfg(any(feature = "host", feature = "linux-guest", feature = "process"))]
 mod usage;
+#[cfg(all(feature = "qemu", target_os = "linux"))]
+pub mod vm;
 #[cfg(feature = "wasm")]
 pub mod wasm;
 
-pub use registry::{ContainerdSetup, DockerSetup, GvisorSetup, RuncSetup, Setup};
+pub use registry::{ContainerdSetup, DockerSetup, GvisorSetup, QemuSetup, RuncSetup, Setup};
 
 /// An error of a sandbox that cannot be used.
 fn unavailable(message: &str) -> toolexec_core::Error {

@@ -15,6 +15,13 @@ use toolexec_process::{Child, Command, Exit};
 use crate::unavailable;
 
 /// How long a guest may take to its first word.
+#[cfg(any(
+    test,
+    feature = "gvisor",
+    feature = "host",
+    feature = "process",
+    feature = "runc"
+))]
 const FIRST_WORD: Duration = Duration::from_secs(10);
 /// The most of what a guest says at first; the rest stays in the pipe.
 const READ_AHEAD: usize = 4096;
@@ -47,13 +54,15 @@ pub(crate) fn warm(kind: Language) -> [&'static str; 2] {
 pub(crate) struct Piped {
     // Dropped first: the group is killed before its pipes are closed.
     child: Option<Child>,
-    #[cfg(any(feature = "gvisor", feature = "host"))]
+    #[cfg(any(feature = "gvisor", feature = "host", feature = "qemu"))]
     pid: u32,
     input: ChildStdin,
     output: ChildStdout,
     /// What it said before anybody asked.
     said: Vec<u8>,
     ended: Option<Ended>,
+    /// How long it may take to a word that is waited for.
+    patience: Duration,
     #[cfg(any(feature = "gvisor", feature = "runc"))]
     exit: Option<Exit>,
 }
@@ -66,7 +75,19 @@ impl Piped {
     ///
     /// # Cancel safety
     /// Dropping the future ends the guest.
+    #[cfg(any(
+        test,
+        feature = "gvisor",
+        feature = "host",
+        feature = "process",
+        feature = "runc"
+    ))]
     pub(crate) async fn start(command: Command) -> Result<Self> {
+        Self::start_within(command, FIRST_WORD).await
+    }
+
+    /// The same, for a guest that may take so long.
+    pub(crate) async fn start_within(command: Command, patience: Duration) -> Result<Self> {
         let mut child = command.spawn().map_err(|error| {
             let cannot = unavailable("the guest program cannot be started")
                 .with_hint("install toolexec-guest beside toolexec: cargo build -p toolexec-guest");
@@ -76,18 +97,19 @@ impl Piped {
             return Err(unavailable(SILENT));
         };
         let mut said = Vec::with_capacity(READ_AHEAD);
-        let first = tokio::time::timeout(FIRST_WORD, output.read_buf(&mut said)).await;
+        let first = tokio::time::timeout(patience, output.read_buf(&mut said)).await;
         if !matches!(first, Ok(Ok(read)) if read > 0) {
             return Err(silent(&mut child).await);
         }
         Ok(Self {
-            #[cfg(any(feature = "gvisor", feature = "host"))]
+            #[cfg(any(feature = "gvisor", feature = "host", feature = "qemu"))]
             pid: child.pid(),
             child: Some(child),
             input,
             output,
             said,
             ended: None,
+            patience,
             #[cfg(any(feature = "gvisor", feature = "runc"))]
             exit: None,
         })
@@ -97,7 +119,7 @@ impl Piped {
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    #[cfg(all(feature = "process", target_os = "linux"))]
+    #[cfg(all(any(feature = "process", feature = "qemu"), target_os = "linux"))]
     pub(crate) async fn take_said(&mut self, bytes: usize) -> Result<Vec<u8>> {
         while self.said.len() < bytes {
             self.hear_more().await?;
@@ -109,7 +131,7 @@ impl Piped {
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    #[cfg(all(feature = "process", target_os = "linux"))]
+    #[cfg(all(any(feature = "process", feature = "qemu"), target_os = "linux"))]
     pub(crate) async fn hear(&mut self) -> Result<()> {
         if self.said.is_empty() {
             self.hear_more().await?;
@@ -117,9 +139,9 @@ impl Piped {
         Ok(())
     }
 
-    #[cfg(all(feature = "process", target_os = "linux"))]
+    #[cfg(all(any(feature = "process", feature = "qemu"), target_os = "linux"))]
     async fn hear_more(&mut self) -> Result<()> {
-        let more = tokio::time::timeout(FIRST_WORD, self.output.read_buf(&mut self.said)).await;
+        let more = tokio::time::timeout(self.patience, self.output.read_buf(&mut self.said)).await;
         match (more, &mut self.child) {
             (Ok(Ok(read)), _) if read > 0 => Ok(()),
             (_, Some(child)) => Err(silent(child).await),
@@ -128,7 +150,7 @@ impl Piped {
     }
 
     /// Its process id. Stays after it ended.
-    #[cfg(any(feature = "gvisor", feature = "host"))]
+    #[cfg(any(feature = "gvisor", feature = "host", feature = "qemu"))]
     pub(crate) fn pid(&self) -> u32 {
         self.pid
     }
@@ -150,6 +172,14 @@ impl Piped {
     #[cfg(any(feature = "gvisor", feature = "runc"))]
     pub(crate) fn exit(&self) -> Option<Exit> {
         self.exit
+    }
+
+    /// The end of what it wrote to its standard error.
+    #[cfg(feature = "qemu")]
+    pub(crate) fn stderr(&self) -> String {
+        let child = self.child.as_ref();
+        let last = child.and_then(|child| child.stderr().last(10));
+        last.unwrap_or_default()
     }
 
     /// Whether it still runs, as far as is known without asking.

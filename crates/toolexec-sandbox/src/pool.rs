@@ -161,6 +161,7 @@ impl<L: Launch> Pool<L> {
             feature = "containerd",
             feature = "gvisor",
             feature = "process",
+            feature = "qemu",
             feature = "runc"
         ),
         target_os = "linux"

@@ -21,6 +21,7 @@ pub struct Setup {
     gvisor: GvisorSetup,
     containerd: ContainerdSetup,
     kata: ContainerdSetup,
+    qemu: QemuSetup,
 }
 
 /// What the sandbox `docker` is to use, where it is not what it uses by itself.
@@ -60,8 +61,21 @@ pub struct GvisorSetup {
     pub warm: Option<usize>,
 }
 
+/// What the sandbox `qemu` is to use, where it is not what it uses by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QemuSetup {
+    /// The program, by name or path.
+    pub program: Option<PathBuf>,
+    /// The directory of an image.
+    pub image: Option<PathBuf>,
+    /// Whether machines are run by KVM; what works, when nothing is said.
+    pub kvm: Option<bool>,
+    /// How many machines of a kind are started ahead.
+    pub warm: Option<usize>,
+}
+
 /// Sandboxes that configurations may name and that this version does not have.
-const NOT_YET: [&str; 2] = ["firecracker", "qemu"];
+const NOT_YET: [&str; 1] = ["firecracker"];
 
 #[cfg(any(feature = "host", feature = "process"))]
 const NO_GUEST: &str = "the guest program is not there: build toolexec-guest and say where it is";
@@ -141,10 +155,17 @@ impl Setup {
             &mut self.gvisor.warm,
             &mut self.containerd.warm,
             &mut self.kata.warm,
+            &mut self.qemu.warm,
         ];
         for warm in own {
             *warm = None;
         }
+        self
+    }
+
+    /// Says what the `qemu` sandbox is to use.
+    pub fn qemu(mut self, setup: QemuSetup) -> Self {
+        self.qemu = setup;
         self
     }
 
@@ -160,6 +181,7 @@ impl Setup {
         let all = self.with_runc(all);
         let all = self.with_gvisor(all);
         let all = self.with_containerd(all);
+        let all = self.with_qemu(all);
         self.with_host(all)
     }
 
@@ -285,12 +307,41 @@ impl Setup {
         all.without("containerd", reason).without("kata", reason)
     }
 
+    #[cfg(all(feature = "qemu", target_os = "linux"))]
+    fn with_qemu(&self, all: Sandboxes) -> Sandboxes {
+        use crate::qemu::{Accel, QemuSandbox};
+        let setup = &self.qemu;
+        let images = crate::vm::Images::below(self.cache.as_deref());
+        let mut builder = QemuSandbox::builder(self.linux_guest(), images);
+        if let Some(program) = &setup.program {
+            builder = builder.program(program);
+        }
+        if let Some(image) = &setup.image {
+            builder = builder.image(image);
+        }
+        if let Some(kvm) = setup.kvm {
+            builder = builder.accel(if kvm { Accel::Kvm } else { Accel::Tcg });
+        }
+        let builder = builder.warm(setup.warm.unwrap_or(self.warm));
+        all.with(std::sync::Arc::new(builder.build()))
+    }
+
+    #[cfg(not(all(feature = "qemu", target_os = "linux")))]
+    #[expect(clippy::unused_self, reason = "the other build needs it")]
+    fn with_qemu(&self, all: Sandboxes) -> Sandboxes {
+        all.without(
+            "qemu",
+            on_linux("it is not built in: the feature `qemu` is off"),
+        )
+    }
+
     /// The guest that containers run.
     #[cfg(all(
         any(
             feature = "containerd",
             feature = "docker",
             feature = "gvisor",
+            feature = "qemu",
             feature = "runc"
         ),
         target_os = "linux"
@@ -338,6 +389,7 @@ impl Setup {
     feature = "docker",
     feature = "gvisor",
     feature = "process",
+    feature = "qemu",
     feature = "runc",
     target_os = "linux"
 )))]

@@ -60,7 +60,7 @@ fn add<T: std::ops::Add<Output = T>>(one: Option<T>, other: Option<T>) -> Option
 
 /// Caps what a process may have from here on. What it has already is its engine, which is not
 /// counted: the answer is what that is, and whether the kernel took the caps.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", any(feature = "host", feature = "process")))]
 pub(crate) fn cap(pid: u32, limits: &Limits) -> (GuestMeasure, bool) {
     use rustix::process::{Pid, Resource, Rlimit, prlimit};
     let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
@@ -94,6 +94,10 @@ pub(crate) fn cap(_pid: u32, _limits: &Limits) -> (GuestMeasure, bool) {
 struct Seen {
     measure: GuestMeasure,
     /// In bytes.
+    #[cfg_attr(
+        not(any(test, feature = "host", feature = "process")),
+        expect(dead_code, reason = "what is capped needs it")
+    )]
     address_space: u64,
 }
 

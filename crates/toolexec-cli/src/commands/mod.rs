@@ -6,6 +6,8 @@ pub(crate) mod completions;
 pub(crate) mod describe;
 pub(crate) mod doctor;
 pub(crate) mod file;
+#[cfg(target_os = "linux")]
+pub(crate) mod image;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod install;

@@ -222,6 +222,7 @@ impl Cgroups {
     }
 
     /// What its groups control.
+    #[cfg(feature = "process")]
     pub(crate) fn controllers(&self) -> Vec<Controller> {
         let parents = self.shared.tree.parents.iter();
         parents.map(|(controller, _)| *controller).collect()
@@ -248,6 +249,7 @@ impl Cgroups {
 }
 
 impl Group {
+    #[cfg(feature = "process")]
     pub(crate) fn version(&self) -> Version {
         self.cgroups.version()
     }
@@ -274,6 +276,7 @@ impl Group {
     }
 
     /// How much memory it has now, in bytes.
+    #[cfg(any(feature = "gvisor", feature = "process", feature = "runc"))]
     pub(crate) fn memory(&self) -> Option<u64> {
         let file = match self.cgroups.version() {
             Version::V1 => "memory.usage_in_bytes",

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use toolexec_process::{Child, Command, base_env};
 use toolexec_testkit::{daemons, require};
 
-fn host(what: &str) -> Child {
+pub(crate) fn host(what: &str) -> Child {
     host_with(what, &[])
 }
 
@@ -25,7 +25,7 @@ fn host_with(what: &str, sandbox: &[&str]) -> Child {
         .unwrap()
 }
 
-async fn line(host: &mut Child) -> String {
+pub(crate) async fn line(host: &mut Child) -> String {
     let stdout = host.take_stdout().unwrap();
     let line = BufReader::new(stdout).lines().next_line().await.unwrap();
     line.unwrap_or_else(|| panic!("the host says something: {:?}", host.stderr()))
@@ -47,7 +47,7 @@ fn processes() -> Vec<(u32, char, u32)> {
 }
 
 /// The children of a process, and theirs.
-fn family(of: u32) -> HashSet<u32> {
+pub(crate) fn family(of: u32) -> HashSet<u32> {
     let all = processes();
     let mut family = HashSet::from([of]);
     loop {
@@ -65,7 +65,7 @@ fn family(of: u32) -> HashSet<u32> {
 }
 
 /// The control groups of the guests of a host.
-fn cgroups(host: u32) -> Vec<PathBuf> {
+pub(crate) fn cgroups(host: u32) -> Vec<PathBuf> {
     fn look(dir: &Path, name: &str, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -88,7 +88,7 @@ fn cgroups(host: u32) -> Vec<PathBuf> {
 }
 
 /// Who of a family still runs after a short while.
-async fn left(family: &HashSet<u32>) -> Vec<u32> {
+pub(crate) async fn left(family: &HashSet<u32>) -> Vec<u32> {
     let mut left = Vec::new();
     for _ in 0..500 {
         let running = processes()

@@ -43,6 +43,9 @@ mod contract;
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
 #[cfg(target_os = "linux")]
 mod doctor;
+#[cfg(target_os = "linux")]
+#[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
+mod groups;
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
 #[cfg(target_os = "linux")]
 mod hostile;
@@ -62,6 +65,14 @@ mod oci;
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
 #[cfg(target_os = "linux")]
 mod programs;
+#[cfg(target_os = "linux")]
+#[cfg(all(
+    feature = "host",
+    feature = "process",
+    feature = "qemu",
+    feature = "wasm"
+))]
+mod qemu;
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
 #[cfg(target_os = "linux")]
 mod rules;

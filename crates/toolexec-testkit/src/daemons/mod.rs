@@ -12,6 +12,8 @@ use crate::require::Missing;
 
 /// Where distributions put runc.
 const RUNC: [&str; 2] = ["/usr/sbin/runc", "/usr/bin/runc"];
+/// Where distributions put QEMU.
+const QEMU: &str = "/usr/bin/qemu-system-x86_64";
 const REMEDY: &str = "run `cargo xtask daemons` as root";
 
 /// The socket of a Docker engine that takes calls. It knows the runtime `runsc`.
@@ -50,6 +52,21 @@ pub fn runsc() -> Result<PathBuf, Missing> {
 /// gVisor's OCI runtime as a `BinaryName` for containerd's shim of runc.
 pub fn runsc_for_containerd() -> Result<PathBuf, Missing> {
     program(place::RUNSC_SYSTRAP)
+}
+
+/// A directory with a kernel for virtual machines, and QEMU on the `PATH`.
+pub fn qemu() -> Result<PathBuf, Missing> {
+    let missing = |reason: &str| Missing::new("qemu", reason, "run `cargo xtask vm` as root");
+    if !Path::new(QEMU).is_file() {
+        return Err(missing("not installed"));
+    }
+    let kernel = place::root().ok_or_else(|| missing("HOME is not set"))?;
+    let kernel = kernel.join(place::KERNEL);
+    if kernel.is_dir() {
+        Ok(kernel)
+    } else {
+        Err(missing("there is no kernel for its machines"))
+    }
 }
 
 fn socket(name: &str, below: &str) -> Result<PathBuf, Missing> {

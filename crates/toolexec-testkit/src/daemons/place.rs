@@ -23,6 +23,9 @@ pub const CONTAINERD: &str = "containerd.sock";
 pub const RUNSC: &str = "bin/runsc";
 /// gVisor's program with the options that containerd does not pass on, below the root.
 pub const RUNSC_SYSTRAP: &str = "bin/runsc-systrap";
+/// An unpacked package of a kernel, for virtual machines, below the root.
+pub const KERNEL: &str = "kernel";
+
 fn set(name: &str) -> Option<PathBuf> {
     std::env::var_os(name)
         .filter(|value| !value.is_empty())

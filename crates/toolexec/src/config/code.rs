@@ -7,7 +7,7 @@ use toolexec_core::sandbox::{LimitName, Limits, Profile};
 
 use super::containerd::{self, ContainerdSection};
 use super::document::Document;
-use super::sandboxes::{DockerSection, GvisorSection, RuncSection};
+use super::sandboxes::{DockerSection, GvisorSection, QemuSection, RuncSection};
 use super::units::{Size, Time};
 use super::{Config, ConfigError};
 
@@ -38,6 +38,8 @@ pub struct CodeSection {
     pub containerd: ContainerdSection,
     /// What the sandbox kata is to use: containerd with the runtime io.containerd.kata.v2.
     pub kata: ContainerdSection,
+    /// What the sandbox qemu is to use.
+    pub qemu: QemuSection,
 }
 
 /// How much isolation a program needs.

@@ -45,7 +45,9 @@ pub use containerd::{ContainerdSection, RuntimeOptionsSection};
 pub use error::ConfigError;
 pub use expand::EXPANDED;
 pub use find::{CONFIG_VAR, FILE_NAME, Found, find};
-pub use sandboxes::{DockerSection, GvisorPlatform, GvisorSection, RuncSection};
+pub use sandboxes::{
+    DockerSection, GvisorPlatform, GvisorSection, QemuAccel, QemuSection, RuncSection,
+};
 pub use sections::*;
 pub use serve::{
     AlgorithmName, AuthName, IssuerSection, KeySection, ModeName, ResultsSection, ServeSection,

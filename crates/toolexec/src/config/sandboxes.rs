@@ -72,17 +72,43 @@ impl GvisorPlatform {
     }
 }
 
+/// What the sandbox qemu is to use.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct QemuSection {
+    /// The program, by name or path. Default: qemu-system-x86_64.
+    pub program: Option<PathBuf>,
+    /// The directory of an image. Default: the one that `toolexec image build` made, else one of
+    /// the installed kernel.
+    pub image: Option<PathBuf>,
+    /// What runs the machines. Default: kvm where a machine really starts with it.
+    pub accel: Option<QemuAccel>,
+    /// How many machines of a kind are started ahead. Default: 0.
+    pub warm: Option<usize>,
+}
+
+/// What runs the machines of qemu.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum QemuAccel {
+    /// The machine's virtualization.
+    Kvm,
+    /// Emulation, which is slower and works everywhere.
+    Tcg,
+}
+
 #[cfg(feature = "sandbox")]
 impl super::Config {
     /// Adds what the configuration says about single sandboxes.
     pub fn set_up(&self, setup: crate::sandbox::Setup) -> crate::sandbox::Setup {
-        use crate::sandbox::{DockerSetup, GvisorSetup, RuncSetup};
+        use crate::sandbox::{DockerSetup, GvisorSetup, QemuSetup, RuncSetup};
         let code = &self.sections.code;
         let setup = setup
             .containerd(code.containerd.setup())
             .kata(code.kata.setup());
         let docker = &self.sections.code.docker;
         let (runc, gvisor) = (&self.sections.code.runc, &self.sections.code.gvisor);
+        let qemu = &self.sections.code.qemu;
         setup
             .usual_limits(self.code_settings().defaults)
             .docker(DockerSetup {
@@ -102,6 +128,12 @@ impl super::Config {
                 root: gvisor.root.clone(),
                 warm: gvisor.warm,
             })
+            .qemu(QemuSetup {
+                program: qemu.program.clone(),
+                image: qemu.image.clone(),
+                kvm: qemu.accel.map(|accel| accel == QemuAccel::Kvm),
+                warm: qemu.warm,
+            })
     }
 }
 
@@ -115,7 +147,8 @@ mod tests {
     #[test]
     fn what_a_sandbox_is_to_use_is_read() {
         let text = "[code.runc]\nroot = \"/srv/debian\"\nwarm = 3\n[code.gvisor]\n\
-                    program = \"runsc-2\"\nplatform = \"ptrace\"\n";
+                    program = \"runsc-2\"\nplatform = \"ptrace\"\n[code.qemu]\naccel = \"tcg\"\n\
+                    image = \"/srv/image\"\n";
         let config = Config::parse(Path::new("t.toml"), text, &|_| None).unwrap();
         let code = &config.sections.code;
         let runc = RuncSection {
@@ -128,6 +161,14 @@ mod tests {
             platform: Some(GvisorPlatform::Ptrace),
             ..GvisorSection::default()
         };
-        assert_eq!((&code.runc, &code.gvisor), (&runc, &gvisor));
+        let qemu = QemuSection {
+            image: Some("/srv/image".into()),
+            accel: Some(QemuAccel::Tcg),
+            ..QemuSection::default()
+        };
+        assert_eq!(
+            (&code.runc, &code.gvisor, &code.qemu),
+            (&runc, &gvisor, &qemu)
+        );
     }
 }

@@ -216,7 +216,7 @@ fn guest() -> Option<PathBuf> {
 }
 
 /// Where compiled guests are kept.
-fn cache() -> Option<PathBuf> {
+pub(crate) fn cache() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let root = set("XDG_CACHE_HOME").map(PathBuf::from);
     let root = root.or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")))?;

@@ -250,6 +250,29 @@ fn linux_guest() -> LinuxGuest {
     LinuxGuest::built_in(Some(cache))
 }
 
+/// The guest in a virtual machine. Each start takes seconds, so that it runs its own suites.
+#[cfg(feature = "qemu")]
+pub(crate) fn qemu() -> Way {
+    Way {
+        name: "qemu",
+        profile: Profile::Hardened,
+        at_once: 4,
+        every: 100,
+        make: |guests| {
+            use toolexec_sandbox::linux_guest::LinuxGuest;
+            use toolexec_sandbox::qemu::QemuSandbox;
+            use toolexec_sandbox::vm::Images;
+            let kernel = toolexec_testkit::daemons::qemu()?;
+            let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
+            let guest = LinuxGuest::built_in(Some(cache.join("linux-guest")));
+            let images = Images::new(cache.join("vm-images"));
+            images.build(&kernel, &guest).unwrap();
+            let builder = QemuSandbox::builder(guest, images);
+            Ok(Arc::new(builder.warm(guests.warm).build()))
+        },
+    }
+}
+
 /// One module in memory for all tests of a process: compiling it takes seconds.
 fn one_wasm() -> WasmSandbox {
     static SANDBOX: OnceLock<WasmSandbox> = OnceLock::new();

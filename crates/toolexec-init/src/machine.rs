@@ -1,0 +1,195 @@
+//! What the first process does.
+
+use std::fmt::Display;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::ioctl::{NoArg, ioctl, opcode};
+use rustix::mount::{MountFlags, mount};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::system::{RebootCommand, finit_module, reboot};
+use rustix::time::{ClockId, clock_settime};
+
+use crate::word::Word;
+
+const MODULES: &str = "/modules";
+const PORT: &str = "/dev/vport0p1";
+const GUEST: &str = "/toolexec-guest";
+const NOBODY: u32 = 65534;
+/// How long the port and the host at its other end may take to be there.
+const PATIENCE: Duration = Duration::from_secs(20);
+const AGAIN: Duration = Duration::from_millis(2);
+/// The longest word of a host.
+const LONGEST: usize = 4096;
+/// What the guest may have, besides its processes: nothing of all this.
+const RLIMITS: [(Resource, u64); 6] = [
+    (Resource::Core, 0),
+    (Resource::Fsize, 0),
+    (Resource::Nofile, 16),
+    (Resource::Memlock, 0),
+    (Resource::Msgqueue, 0),
+    (Resource::Sigpending, 64),
+];
+
+/// Makes the machine ready and runs the guest; how it ended.
+pub(crate) fn run() -> Result<String, String> {
+    let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
+    mount(c"dev", c"/dev", c"devtmpfs", flags, None).map_err(failed("mounting /dev"))?;
+    mount(c"proc", c"/proc", c"proc", flags, None).map_err(failed("mounting /proc"))?;
+    load_modules()?;
+    let mut port = open_port()?;
+    let word = ask(&mut port)?;
+    become_itself(&word)?;
+    let ended = guest(port, &word)?;
+    let starved = is_starved();
+    Ok(if starved {
+        format!("{ended}, out of memory")
+    } else {
+        ended
+    })
+}
+
+/// Ends the machine.
+pub(crate) fn power_off() {
+    // Whoever reads the console has all of it then.
+    rustix::fs::sync();
+    let _ = reboot(RebootCommand::PowerOff);
+    // A machine that cannot be switched off ends when it is started anew.
+    let _ = reboot(RebootCommand::Restart);
+}
+
+fn failed<E: Display>(step: &str) -> impl Fn(E) -> String + '_ {
+    move |error| format!("{step} failed: {error}")
+}
+
+/// Loads every module, in the order of their names.
+fn load_modules() -> Result<(), String> {
+    let entries = fs::read_dir(MODULES).map_err(failed("looking for modules"))?;
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        let loaded = File::open(&path).and_then(|file| Ok(finit_module(file, c"", 0)?));
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        loaded.map_err(failed(&format!("loading the module {name}")))?;
+    }
+    Ok(())
+}
+
+/// The port to the host, once both ends of it are there.
+fn open_port() -> Result<File, String> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let port = OpenOptions::new().read(true).write(true).open(PORT);
+        let problem = match port {
+            Ok(port) if has_host(&port) => return Ok(port),
+            Ok(_) => "nobody is at its other end".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        if Instant::now() > until {
+            return Err(format!("opening the port to the host failed: {problem}"));
+        }
+        std::thread::sleep(AGAIN);
+    }
+}
+
+fn has_host(port: &File) -> bool {
+    let mut fds = [PollFd::new(port, PollFlags::OUT)];
+    let asked = poll(&mut fds, Some(&Timespec::default()));
+    asked.is_ok() && !fds[0].revents().contains(PollFlags::HUP)
+}
+
+/// Says that the machine is ready and waits for the host's word.
+fn ask(port: &mut File) -> Result<Word, String> {
+    port.write_all(b"R").map_err(failed("telling the host"))?;
+    let mut line = Vec::new();
+    // Byte for byte: what comes after the word is for the guest.
+    loop {
+        let mut byte = [0];
+        match port.read(&mut byte) {
+            Ok(0) => return Err("the host hung up".to_owned()),
+            Ok(_) if byte[0] == b'\n' => break,
+            Ok(_) if line.len() < LONGEST => line.push(byte[0]),
+            Ok(_) => return Err("the host's word has no end".to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed("reading the host's word")(error)),
+        }
+    }
+    Word::parse(&String::from_utf8_lossy(&line))
+        .ok_or_else(|| "the host's word is not of this version".to_owned())
+}
+
+/// Sets what a restored machine shares with those restored from the same state.
+fn become_itself(word: &Word) -> Result<(), String> {
+    let time = Timespec::try_from(word.time).map_err(failed("reading the time"))?;
+    clock_settime(ClockId::Realtime, time).map_err(failed("setting the clock"))?;
+    let random = OpenOptions::new().write(true).open("/dev/urandom");
+    let mut random = random.map_err(failed("opening /dev/urandom"))?;
+    random
+        .write_all(&word.seed)
+        .map_err(failed("seeding random numbers"))?;
+    reseed(&random).map_err(failed("seeding random numbers"))
+}
+
+/// Has the kernel make new random numbers from what it was given, at once.
+#[expect(
+    unsafe_code,
+    reason = "a system call for which no library has a function"
+)]
+fn reseed(random: &File) -> io::Result<()> {
+    const RESEED: u32 = opcode::none(b'R', 7);
+    // SAFETY: this request, RNDRESEEDCRNG, takes no argument.
+    unsafe { ioctl(random, NoArg::<RESEED>::new())? };
+    Ok(())
+}
+
+/// Runs the guest, as nobody, until it ends.
+fn guest(port: File, word: &Word) -> Result<String, String> {
+    for (resource, most) in RLIMITS.into_iter().chain([(Resource::Nproc, word.pids)]) {
+        let both = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        setrlimit(resource, both).map_err(failed("setting resource limits"))?;
+    }
+    rustix::thread::set_no_new_privs(true).map_err(failed("forbidding new privileges"))?;
+    let output = port.try_clone().map_err(failed("sharing the port"))?;
+    #[expect(clippy::disallowed_methods, reason = "the only program there is")]
+    let mut command = Command::new(GUEST);
+    command
+        .args(&word.args)
+        .env_clear()
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .stdin(Stdio::from(port))
+        .stdout(Stdio::from(output));
+    let mut child = command.spawn().map_err(failed("starting the guest"))?;
+    drop(command);
+    child
+        .wait()
+        .map(describe)
+        .map_err(failed("waiting for the guest"))
+}
+
+fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("status {code}"),
+        (_, signal) => format!("signal {}", signal.unwrap_or_default()),
+    }
+}
+
+/// Whether the kernel has ended something for want of memory.
+fn is_starved() -> bool {
+    let counts = fs::read_to_string("/proc/vmstat").unwrap_or_default();
+    let kills = counts
+        .lines()
+        .find_map(|line| line.strip_prefix("oom_kill "));
+    kills.is_some_and(|kills| kills != "0")
+}

@@ -1,0 +1,33 @@
+//! The first process of a virtual machine that toolexec starts: loads modules, waits for the
+//! host's word, and runs the guest behind the port to the host.
+//!
+//! What makes a machine itself comes with that word: the time and the seed of its random numbers.
+//! So a machine may be saved while it waits and be restored many times, and no two are alike.
+
+#[cfg(target_os = "linux")]
+mod machine;
+#[cfg(target_os = "linux")]
+mod word;
+
+use std::process::ExitCode;
+
+#[cfg(not(target_os = "linux"))]
+fn main() -> ExitCode {
+    ExitCode::FAILURE
+}
+
+/// Does not return in a machine: the machine is off then.
+#[cfg(target_os = "linux")]
+#[expect(clippy::print_stderr, reason = "the console, which the host reads")]
+fn main() -> ExitCode {
+    if std::process::id() != 1 {
+        eprintln!("toolexec-init is the first process of a virtual machine");
+        return ExitCode::FAILURE;
+    }
+    match machine::run() {
+        Ok(ended) => eprintln!("toolexec-init: the guest ended: {ended}"),
+        Err(why) => eprintln!("toolexec-init: {why}"),
+    }
+    machine::power_off();
+    ExitCode::FAILURE
+}

@@ -18,8 +18,11 @@ pub(crate) struct CodeArgs {
     #[arg(short, long, value_name = "CODE", allow_hyphen_values = true)]
     pub(crate) eval: Option<String>,
     /// Its language [default: what the file's name says, else javascript].
-    #[arg(long, value_enum, value_name = "LANGUAGE")]
+    #[arg(long, visible_alias = "language", value_enum, value_name = "LANGUAGE")]
     pub(crate) lang: Option<CodeLang>,
+    /// What runs it: monty or cpython for Python, quickjs or node for JavaScript.
+    #[arg(long, value_name = "ENGINE")]
+    pub(crate) engine: Option<String>,
     /// A global variable of the program: NAME=TEXT or NAME:=JSON; may be repeated.
     #[arg(long, short, value_name = "NAME=VALUE")]
     pub(crate) input: Vec<String>,
@@ -109,8 +112,16 @@ pub(crate) enum CodeLang {
     Script,
     /// A WebAssembly module, or its bytes as base64 text.
     Wasm,
-    /// Go; needs a sandbox with a Go toolchain.
+    /// Go, where a sandbox has its toolchain.
     Go,
+    /// Shell scripts, where a sandbox has bash.
+    #[value(alias = "sh")]
+    Bash,
+    /// Python itself, where a sandbox has it.
+    #[value(name = "cpython")]
+    CPython,
+    /// JavaScript on Node, where a sandbox has it.
+    Node,
 }
 
 /// How much isolation a program needs.
@@ -125,15 +136,18 @@ pub(crate) enum ProfileArg {
 }
 
 impl CodeLang {
-    /// The language; nothing for one that no sandbox of this version runs.
-    pub(crate) fn language(self) -> Option<Language> {
+    /// The language.
+    pub(crate) fn language(self) -> Language {
         match self {
-            Self::JavaScript => Some(Language::JavaScript),
-            Self::TypeScript => Some(Language::TypeScript),
-            Self::Python => Some(Language::Python),
-            Self::Script => Some(Language::Script),
-            Self::Wasm => Some(Language::Wasm),
-            Self::Go => None,
+            Self::JavaScript => Language::JavaScript,
+            Self::TypeScript => Language::TypeScript,
+            Self::Python => Language::Python,
+            Self::Script => Language::Script,
+            Self::Wasm => Language::Wasm,
+            Self::Go => Language::Go,
+            Self::Bash => Language::Bash,
+            Self::CPython => Language::CPython,
+            Self::Node => Language::Node,
         }
     }
 
@@ -146,6 +160,9 @@ impl CodeLang {
             Self::Script => "script",
             Self::Wasm => "WebAssembly",
             Self::Go => "Go",
+            Self::Bash => "bash",
+            Self::CPython => "CPython",
+            Self::Node => "Node",
         }
     }
 
@@ -158,6 +175,7 @@ impl CodeLang {
             "script" => Some(Self::Script),
             "wasm" => Some(Self::Wasm),
             "go" => Some(Self::Go),
+            "sh" | "bash" => Some(Self::Bash),
             _ => None,
         }
     }

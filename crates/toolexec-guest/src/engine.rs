@@ -14,7 +14,7 @@ pub trait Engine {
 
     /// Looks at a program without running it: what is wrong with its text, and the tool calls that
     /// stand in it.
-    fn check(&mut self, start: &Start) -> (Vec<Failure>, Vec<SeenCall>);
+    fn check(&mut self, start: &Start, host: &Host) -> (Vec<Failure>, Vec<SeenCall>);
 
     /// The most memory it had so far, in bytes, when it can tell.
     fn memory(&self) -> Option<u64> {
@@ -31,6 +31,8 @@ pub fn languages() -> Vec<Language> {
     if cfg!(feature = "python") {
         languages.push(Language::Python);
     }
+    #[cfg(all(feature = "toolchain", unix))]
+    languages.extend(crate::toolchain::LANGUAGES);
     languages
 }
 
@@ -43,6 +45,10 @@ pub fn create(language: Language) -> Option<Box<dyn Engine>> {
         }
         #[cfg(feature = "python")]
         Language::Python => Some(Box::new(crate::python::Python::new())),
+        #[cfg(all(feature = "toolchain", unix))]
+        Language::Go | Language::Bash | Language::CPython | Language::Node => {
+            Some(Box::new(crate::toolchain::Toolchain::new(language)))
+        }
         _ => None,
     }
 }
@@ -62,6 +68,7 @@ pub fn warm(language: Language) -> Option<(Language, Box<dyn Engine>)> {
             engine.warm().ok()?;
             Some((language, Box::new(engine)))
         }
+        // A toolchain is started for its program.
         _ => None,
     }
 }

@@ -1,5 +1,8 @@
 //! The host, as an engine sees it: calls out and answers, prints, the clock.
 
+#[cfg(all(feature = "toolchain", unix))]
+mod beside;
+
 use std::cell::RefCell;
 use std::collections::{HashSet, VecDeque};
 use std::io;
@@ -24,6 +27,13 @@ pub trait Channel {
     /// at the next wait.
     fn ready(&mut self) -> bool {
         false
+    }
+
+    /// What is readable when a read would not block. Who waits for more than the host asks for it;
+    /// without one the channel is looked at from time to time.
+    #[cfg(unix)]
+    fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        None
     }
 }
 
@@ -203,6 +213,8 @@ struct Inner {
     waited: Duration,
     looked: Duration,
     limit: Option<Duration>,
+    // Since when the program waits, while it does.
+    paused: Option<Instant>,
 }
 
 impl Inner {
@@ -224,6 +236,7 @@ impl Inner {
             waited: Duration::ZERO,
             looked: Duration::ZERO,
             limit: None,
+            paused: None,
         }
     }
 
@@ -234,11 +247,14 @@ impl Inner {
         self.started = Instant::now();
         self.waited = Duration::ZERO;
         self.looked = Duration::ZERO;
+        self.paused = None;
         self.limit = start.limits.run_ms.map(Duration::from_millis);
     }
 
     fn run_time(&self) -> Duration {
-        self.started.elapsed().saturating_sub(self.waited)
+        let pause = self.paused.map(|since| since.elapsed());
+        let waited = self.waited + pause.unwrap_or_default();
+        self.started.elapsed().saturating_sub(waited)
     }
 
     fn over_time(&self) -> bool {

@@ -2,7 +2,8 @@
 //!
 //! A [`Session`](session::serve) greets its host, runs the programs that the host sends and calls
 //! out through the [`Host`](host::Host) it hands to an [`Engine`](engine::Engine). Which engines
-//! there are is a matter of features: `javascript` (with TypeScript and script) and `python`.
+//! there are is a matter of features: `javascript` (with TypeScript and script), `python`, and
+//! `toolchain` (Go, bash, CPython and Node, run as child processes).
 //!
 //! The same crate is a native program that speaks over its standard streams, and a module for
 //! `wasm32-wasip1` that speaks over three imports.
@@ -26,5 +27,7 @@ pub mod session;
 #[cfg(not(target_family = "wasm"))]
 pub mod stdio;
 pub mod text;
+#[cfg(all(feature = "toolchain", unix))]
+pub mod toolchain;
 #[cfg(target_family = "wasm")]
 mod wasm;

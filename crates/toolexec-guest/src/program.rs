@@ -21,7 +21,7 @@ pub const WARM: &str = "--warm";
 /// it does anything else.
 pub fn is_asked(args: impl IntoIterator<Item = OsString>) -> bool {
     let first = args.into_iter().nth(1);
-    first.is_some_and(|first| first == Spec::ARGUMENT || first == GUEST_ARGUMENT)
+    first.is_some_and(|first| first == Spec::ARGUMENT || first == GUEST_ARGUMENT || is_tool(&first))
 }
 
 /// Serves a host over the standard streams until it hangs up. With the arguments
@@ -30,6 +30,10 @@ pub fn is_asked(args: impl IntoIterator<Item = OsString>) -> bool {
 #[expect(clippy::print_stderr, reason = "the launcher reads why")]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
+    #[cfg(all(feature = "toolchain", unix))]
+    if args.get(1).is_some_and(is_tool) {
+        return crate::toolchain::run_tool(args.into_iter().skip(2));
+    }
     let warm = warm(&args);
     let seal = match lock_in(args) {
         Ok(seal) => seal,
@@ -52,6 +56,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
+}
+
+/// Whether the program was started as the command of shell scripts.
+#[cfg(all(feature = "toolchain", unix))]
+fn is_tool(first: &OsString) -> bool {
+    first == crate::toolchain::ARGUMENT
+}
+
+#[cfg(not(all(feature = "toolchain", unix)))]
+fn is_tool(_: &OsString) -> bool {
+    false
 }
 
 fn warm(args: &[OsString]) -> Option<Language> {

@@ -109,7 +109,7 @@ impl Session {
             });
         };
         if start.check_only {
-            let (problems, calls) = guarded(|| engine.check(start))
+            let (problems, calls) = guarded(|| engine.check(start, &self.host))
                 .unwrap_or_else(|failure| (vec![*failure], Vec::new()));
             self.engines.push((family(start.language), engine));
             return self.host.send(&ToHost::Checked { problems, calls });

@@ -50,6 +50,11 @@ impl Channel for Stdio {
     }
 
     #[cfg(unix)]
+    fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        Some(std::os::fd::AsFd::as_fd(&self.input))
+    }
+
+    #[cfg(unix)]
     fn ready(&mut self) -> bool {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
         let mut fds = [PollFd::new(&self.input, PollFlags::IN)];

@@ -369,7 +369,8 @@ impl Setup {
     fn with_host(&self, all: Sandboxes) -> Sandboxes {
         match &self.guest_program {
             Some(program) => {
-                let host = crate::host::HostSandbox::with_warm(program, self.warm);
+                let cache = self.cache.as_ref().map(|cache| cache.join("toolchains"));
+                let host = crate::host::HostSandbox::with_cache(program, self.warm, cache);
                 all.with(std::sync::Arc::new(host))
             }
             None => all.without("host", NO_GUEST),

@@ -10,6 +10,7 @@
 //!   print, log, progress ──────────────►       any time while a program runs
 //!   call 1, call 2 ────────────────────►       many at once
 //!   waiting ───────────────────────────►       nothing to do before an answer comes
+//!   preparing ─────────────────────────►       a compiler runs, not the program
 //!         ◄───────────────────────────── answer 2
 //!         ◄───────────────────────────── answer 1
 //!   done | failed ─────────────────────►       once for each start

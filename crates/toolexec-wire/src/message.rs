@@ -26,6 +26,11 @@ pub enum ToHost {
     },
     /// Nothing can go on before an answer comes.
     Waiting,
+    /// The program is compiled; its own time runs from when it is ready.
+    Preparing {
+        /// Whether it is over.
+        ready: bool,
+    },
     /// The program logged.
     Log {
         /// `debug`, `info`, `warning` or `error`.
@@ -119,6 +124,14 @@ pub enum Language {
     Script,
     /// A WebAssembly module; its bytes come beside the message, which has no text.
     Wasm,
+    /// The body of a Go function, compiled by the toolchain beside the guest.
+    Go,
+    /// Shell scripts, for the bash beside the guest.
+    Bash,
+    /// Python, on the CPython beside the guest.
+    CPython,
+    /// ECMAScript modules, on the Node beside the guest.
+    Node,
 }
 
 /// A program to run.

@@ -182,7 +182,7 @@ async fn describe(
     };
     let mut doc = gateway.describe(tool.clone(), detail).await;
     // The signature is that of the language which the program is written in.
-    if let (Ok(doc), Language::Python) = (&mut doc, language)
+    if let (Ok(doc), Language::Python | Language::CPython) = (&mut doc, language)
         && doc.signature.is_some()
         && let Ok(entry) = gateway.index().find(&tool)
     {

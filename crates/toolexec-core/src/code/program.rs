@@ -114,6 +114,12 @@ impl Program<'_> {
                 self.clock.set_waiting(self.calls.any_open());
                 return None;
             }
+            // Bounded as a wait is; one who lies about it gains no more than one who waits.
+            ToHost::Preparing { ready } => {
+                self.clock.set_waiting(!ready);
+                self.link.session.preparing(!ready);
+                return None;
+            }
             ToHost::Done { value, usage } => {
                 self.guest_usage = usage;
                 return Some(self.on_done(value));

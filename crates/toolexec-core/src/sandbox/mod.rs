@@ -5,6 +5,7 @@
 //! the same for all of them and lives in [`crate::code`].
 
 mod enforced;
+mod language;
 mod limits;
 mod policy;
 mod profile;
@@ -16,6 +17,9 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 pub use enforced::{Enforced, EnforcedLimit, Enforcement, Enforcer};
+pub use language::{
+    ENGINES, TOOLCHAINS, all_languages, language_name, needs_toolchain, on_engine, with_toolchains,
+};
 pub use limits::{LimitName, Limits};
 pub use policy::{Availability, Sandboxes};
 pub use profile::{Isolation, ParseProfileError, Profile};

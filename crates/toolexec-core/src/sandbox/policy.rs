@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Description, Language, Profile, Sandbox, SessionSpec};
+use super::{
+    Description, Profile, Sandbox, SessionSpec, language_name, needs_toolchain,
+};
 use crate::error::{Error, ErrorKind, ErrorReport, Result};
 use crate::sandbox::Enforced;
 
@@ -174,8 +176,12 @@ impl Sandboxes {
             )));
         }
         if !description.languages.contains(&spec.language) {
-            let language = language_name(spec.language);
-            return Err(refuse(format!("does not run {language}")));
+            let why = format!("does not run {}", language_name(spec.language));
+            return Err(refuse(if needs_toolchain(spec.language) {
+                format!("{why}: it has no toolchains")
+            } else {
+                why
+            }));
         }
         if spec.image.is_some() && !sandbox.takes_images() {
             return Err(refuse("takes no images".to_owned()));
@@ -187,17 +193,6 @@ impl Sandboxes {
         }
         sandbox.probe().await?;
         Ok(sandbox.clone())
-    }
-}
-
-/// The name of a language, as submissions write it.
-pub(crate) fn language_name(language: Language) -> &'static str {
-    match language {
-        Language::JavaScript => "javascript",
-        Language::TypeScript => "typescript",
-        Language::Python => "python",
-        Language::Script => "script",
-        Language::Wasm => "wasm",
     }
 }
 

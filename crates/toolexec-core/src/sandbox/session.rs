@@ -39,6 +39,10 @@ pub trait Guest: AsyncRead + AsyncWrite + Send + Unpin {
         None
     }
 
+    /// A compiler works in the guest, or has ended: what it uses is not the program's. Nothing by
+    /// default, as a sandbox that counts all that a guest uses need not know.
+    fn preparing(&mut self, _preparing: bool) {}
+
     /// Which limits this guest is kept within, and by whom.
     fn enforcement(&self) -> Enforcement;
 }
@@ -103,6 +107,10 @@ impl Guest for Session {
 
     fn sample_every(&self) -> Option<Duration> {
         self.guest.sample_every()
+    }
+
+    fn preparing(&mut self, preparing: bool) {
+        self.guest.preparing(preparing);
     }
 
     fn enforcement(&self) -> Enforcement {

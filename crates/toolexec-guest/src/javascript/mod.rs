@@ -9,6 +9,8 @@ mod calls;
 mod error;
 mod literal;
 mod memory;
+#[cfg(all(feature = "toolchain", unix))]
+mod node;
 mod parse;
 mod prepare;
 mod random;
@@ -16,6 +18,9 @@ mod run;
 mod strip;
 mod value;
 mod vm;
+
+#[cfg(all(feature = "toolchain", unix))]
+pub(crate) use node::{check_for_node, for_node};
 
 use serde_json::Value;
 use toolexec_wire::{Failure, FailureKind, Language, SeenCall, Start};
@@ -86,7 +91,7 @@ impl Engine for JavaScript {
         result.map_err(|failure| in_own_terms(failure, start.language))
     }
 
-    fn check(&mut self, start: &Start) -> (Vec<Failure>, Vec<SeenCall>) {
+    fn check(&mut self, start: &Start, _: &Host) -> (Vec<Failure>, Vec<SeenCall>) {
         if start.language == Language::Script {
             return match compile(start) {
                 Ok(compiled) => (Vec::new(), compiled.calls),

@@ -23,7 +23,7 @@ use super::{parse, strip};
 use crate::text::{Derived, Edits};
 
 /// The label of the block that a `return` leaves.
-const LABEL: &str = "$program";
+pub(super) const LABEL: &str = "$program";
 
 /// The text to run, made from a program in JavaScript or TypeScript.
 pub(super) fn prepare(
@@ -46,7 +46,7 @@ pub(super) fn prepare(
 }
 
 /// Of many problems, the first is told, with the number of the others.
-fn first(mut problems: Vec<Failure>) -> Box<Failure> {
+pub(super) fn first(mut problems: Vec<Failure>) -> Box<Failure> {
     let more = problems.len().saturating_sub(1);
     let mut first = Box::new(if problems.is_empty() {
         Failure::default()
@@ -180,7 +180,7 @@ impl<'s> Prepare<'s> {
     }
 }
 
-fn imported(specifier: &ImportDeclarationSpecifier<'_>, declare: &str) -> String {
+pub(super) fn imported(specifier: &ImportDeclarationSpecifier<'_>, declare: &str) -> String {
     const MODULE: &str = "$toolexec.module(\"tools\")";
     match specifier {
         ImportDeclarationSpecifier::ImportSpecifier(one)

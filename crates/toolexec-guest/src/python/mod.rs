@@ -13,6 +13,9 @@ mod source;
 mod unsupported;
 mod value;
 
+#[cfg(all(feature = "toolchain", unix))]
+pub(crate) use source::{deferred, seen_calls};
+
 use std::time::Duration;
 
 use monty::{MontyRepl, MontyRun};
@@ -174,7 +177,7 @@ impl Engine for Python {
         self.run_prepared(program, start, host)
     }
 
-    fn check(&mut self, start: &Start) -> (Vec<Failure>, Vec<SeenCall>) {
+    fn check(&mut self, start: &Start, _: &Host) -> (Vec<Failure>, Vec<SeenCall>) {
         match checked(&start.source) {
             Ok(calls) => (Vec::new(), calls),
             Err((failure, calls)) => (vec![*failure], calls),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rmcp::model::{Implementation, ServerCapabilities, ServerConfig};
 use tokio::sync::OnceCell;
 use toolexec_core::code::CodeExecutor;
-use toolexec_core::sandbox::{Language, Limits, Profile, SessionSpec};
+use toolexec_core::sandbox::{Limits, Profile, SessionSpec, all_languages, language_name};
 use toolexec_core::{ChainLimits, DocStore, Runner};
 
 use super::changes::Changes;
@@ -17,15 +17,6 @@ use super::options::Mode;
 use super::results::{ResultOptions, Results};
 use super::tasks::Tasks;
 use super::{Server, Shared};
-
-/// The languages of programs, as clients name them.
-const LANGUAGES: [(Language, &str); 5] = [
-    (Language::JavaScript, "javascript"),
-    (Language::TypeScript, "typescript"),
-    (Language::Python, "python"),
-    (Language::Script, "script"),
-    (Language::Wasm, "wasm"),
-];
 
 /// Puts a [`Server`] together.
 #[must_use]
@@ -188,7 +179,8 @@ pub(super) async fn languages(code: Option<&CodeExecutor>, profile: Profile) -> 
     let Some(code) = code else {
         return names;
     };
-    for (language, name) in LANGUAGES {
+    for language in all_languages() {
+        let name = language_name(language);
         let spec = SessionSpec::new(language, Limits::default());
         let chosen = code.sandboxes().choose(profile, &spec).await;
         match chosen {

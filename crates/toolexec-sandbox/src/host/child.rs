@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use toolexec_core::sandbox::{
-    Ended, Enforcement, Enforcer, Guest, GuestMeasure, Language, LimitName, Limits,
+    Ended, Enforcement, Enforcer, Guest, GuestMeasure, Language, LimitName, SessionSpec,
+    needs_toolchain,
 };
 
 use super::Launcher;
@@ -26,6 +27,9 @@ pub(super) struct ChildGuest {
     peak: GuestMeasure,
     kind: Language,
     pool: Pool<Launcher>,
+    // Whether the program is in other processes than the guest.
+    family: bool,
+    preparing: bool,
 }
 
 /// What is enforced: memory and CPU time by the host, which looks, and on Linux by the kernel.
@@ -44,10 +48,34 @@ pub(super) fn enforcement() -> Enforcement {
     all
 }
 
+/// What is enforced for the processes of a toolchain: the host looks at all of them together.
+fn family_enforcement() -> Enforcement {
+    if cfg!(target_os = "linux") {
+        vec![
+            (LimitName::Memory, Enforcer::Host),
+            (LimitName::CpuTime, Enforcer::Host),
+        ]
+    } else {
+        Vec::new()
+    }
+}
+
 impl ChildGuest {
-    pub(super) fn new(piped: Piped, kind: Language, pool: Pool<Launcher>, limits: &Limits) -> Self {
-        // The process may be gone already; then there is nothing to cap.
-        let (base, _) = usage::cap(piped.pid(), limits);
+    pub(super) fn new(
+        piped: Piped,
+        kind: Language,
+        pool: Pool<Launcher>,
+        spec: &SessionSpec,
+    ) -> Self {
+        let limits = &spec.limits;
+        let family = needs_toolchain(spec.language);
+        // The process may be gone already; then there is nothing to cap. Toolchains reserve far
+        // more address space than they use, and none would start under the cap.
+        let base = if family {
+            usage::measure(piped.pid())
+        } else {
+            usage::cap(piped.pid(), limits).0
+        };
         Self {
             piped,
             watched: limits.memory.is_some() || limits.cpu_time.is_some(),
@@ -55,11 +83,17 @@ impl ChildGuest {
             peak: GuestMeasure::default(),
             kind,
             pool,
+            family,
+            preparing: false,
         }
     }
 
     fn look(&mut self) {
-        let now = usage::measure(self.piped.pid());
+        let now = if self.family {
+            usage::measure_family(self.piped.pid())
+        } else {
+            usage::measure(self.piped.pid())
+        };
         // What the engine itself needs is not the program's.
         let memory = now.memory.map(|memory| memory.saturating_sub(self.base));
         self.peak = GuestMeasure {
@@ -85,7 +119,7 @@ impl Guest for ChildGuest {
     }
 
     fn usage(&mut self) -> GuestMeasure {
-        if self.piped.is_running() {
+        if self.piped.is_running() && !self.preparing {
             self.look();
         }
         self.peak
@@ -95,8 +129,16 @@ impl Guest for ChildGuest {
         self.watched.then_some(SAMPLE)
     }
 
+    fn preparing(&mut self, preparing: bool) {
+        self.preparing = preparing;
+    }
+
     fn enforcement(&self) -> Enforcement {
-        enforcement()
+        if self.family {
+            family_enforcement()
+        } else {
+            enforcement()
+        }
     }
 }
 

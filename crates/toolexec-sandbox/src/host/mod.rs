@@ -1,8 +1,9 @@
 //! The guest as a child process, without isolation.
 //!
-//! For one's own programs only: the child runs with the rights of this process. It has an empty
-//! environment and a process group of its own, it is killed with its group, and the kernel caps
-//! its memory and CPU time. Each program gets a guest of its own; a few are started ahead, so
+//! For one's own programs only: the child runs with the rights of this process. Its environment
+//! has the `PATH` and nothing else, so that it finds the toolchains of this machine; it has a
+//! process group of its own, it is killed with its group, and the kernel caps its memory and CPU
+//! time; those of a toolchain's processes are looked at. Each program gets a guest of its own; a few are started ahead, so
 //! that a program does not wait for one.
 
 mod child;
@@ -13,8 +14,10 @@ use std::path::PathBuf;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use toolexec_core::Result;
-use toolexec_core::sandbox::{Description, Isolation, Language, Sandbox, Session, SessionSpec};
-use toolexec_process::Command;
+use toolexec_core::sandbox::{
+    Description, Isolation, Language, Sandbox, Session, SessionSpec, with_toolchains,
+};
+use toolexec_process::{Command, base_env};
 use toolexec_wire::GUEST_ARGUMENT;
 
 use crate::piped::{KINDS, Piped, kind, warm};
@@ -23,6 +26,8 @@ use child::{ChildGuest, enforcement};
 
 /// How many guests are started ahead, unless it is said otherwise.
 const WARM: usize = 2;
+/// The variable that tells a guest where to keep what it compiles.
+const CACHE: &str = "TOOLEXEC_TOOLCHAIN_CACHE";
 
 /// The guest as a child process, without isolation. Cheap to clone.
 #[derive(Clone)]
@@ -38,9 +43,15 @@ impl HostSandbox {
 
     /// The same, with `warm` guests started ahead. None, with 0.
     pub fn with_warm(program: impl Into<PathBuf>, warm: usize) -> Self {
+        Self::with_cache(program, warm, None)
+    }
+
+    /// The same; what toolchains compile is kept below `cache`. Only the user may write there.
+    pub fn with_cache(program: impl Into<PathBuf>, warm: usize, cache: Option<PathBuf>) -> Self {
         let program = program.into();
+        let launcher = Launcher { program, cache };
         Self {
-            pool: Pool::new(Launcher { program }, Size::warm(warm)),
+            pool: Pool::new(launcher, Size::warm(warm)),
         }
     }
 
@@ -68,12 +79,7 @@ impl Sandbox for HostSandbox {
     fn describe(&self) -> Description {
         Description {
             isolation: Isolation::None,
-            languages: vec![
-                Language::JavaScript,
-                Language::TypeScript,
-                Language::Python,
-                Language::Script,
-            ],
+            languages: with_toolchains(),
             summary: "a child process with the rights of this one; no isolation",
             enforcement: enforcement(),
         }
@@ -92,7 +98,7 @@ impl Sandbox for HostSandbox {
                 guest,
                 kind,
                 self.pool.clone(),
-                &spec.limits,
+                &spec,
             )))
         }
         .boxed()
@@ -108,6 +114,7 @@ impl fmt::Debug for HostSandbox {
 /// Starts the guest program as it is.
 struct Launcher {
     program: PathBuf,
+    cache: Option<PathBuf>,
 }
 
 impl Launch for Launcher {
@@ -115,7 +122,14 @@ impl Launch for Launcher {
     type Guest = Piped;
 
     async fn launch(&self, language: &Language) -> Result<Piped> {
-        let command = Command::new(self.program.to_string_lossy()).arg(GUEST_ARGUMENT);
+        let passed = ["PATH", "TMPDIR"];
+        let environment = base_env().into_iter();
+        let mut command = Command::new(self.program.to_string_lossy())
+            .arg(GUEST_ARGUMENT)
+            .envs(environment.filter(|(name, _)| passed.contains(&name.as_str())));
+        if let Some(cache) = &self.cache {
+            command = command.env(CACHE, cache.to_string_lossy());
+        }
         Piped::start(command.args(warm(*language))).await
     }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use toolexec::config::Config;
 use toolexec::core::code::{CodeExecutor, MAX_MODULE, MAX_SOURCE, Outcome, Submission};
-use toolexec::core::sandbox::{Language, Sandboxes};
+use toolexec::core::sandbox::{Language, Sandboxes, on_engine};
 use toolexec::sandbox::Setup;
 use toolexec::{Error, ErrorKind};
 
@@ -91,19 +91,6 @@ pub(crate) fn setup(config: &Config) -> Setup {
     setup
 }
 
-/// The language, or why there is none.
-pub(crate) fn language(lang: CodeLang) -> Result<Language, Failure> {
-    lang.language().ok_or_else(|| {
-        let error = Error::new(
-            ErrorKind::Unsupported,
-            "go needs a sandbox with a Go toolchain, which this version does not have",
-        );
-        error
-            .with_hint("there are javascript, typescript, python, script and wasm")
-            .into()
-    })
-}
-
 /// Shows an outcome.
 pub(crate) fn finish(
     outcome: &Outcome,
@@ -144,7 +131,7 @@ fn program(args: &CodeArgs) -> Result<Submission, Failure> {
         _ => None,
     };
     let lang = args.lang.or(named).unwrap_or(CodeLang::JavaScript);
-    let language = language(lang)?;
+    let language = on_engine(lang.language(), args.engine.as_deref())?;
     let source = match (&args.eval, &args.file) {
         (Some(code), _) => code.clone(),
         (None, Some(file)) if language == Language::Wasm => return module(file),

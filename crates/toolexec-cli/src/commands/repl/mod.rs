@@ -35,7 +35,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let place = Place {
         executor: executor(&args.bounds, session),
-        language: language(args.lang)?,
+        language: args.lang.language(),
         limits: args.bounds.limits(session.timeout()),
         profile: args.bounds.profile(),
     };

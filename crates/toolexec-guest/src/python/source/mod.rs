@@ -97,9 +97,33 @@ pub(super) fn prepare(source: &str) -> Result<Prepared, Box<Failure>> {
 }
 
 /// The tool calls that stand in a program.
-pub(super) fn seen_calls(source: &str) -> Result<Vec<SeenCall>, Box<Failure>> {
+pub(crate) fn seen_calls(source: &str) -> Result<Vec<SeenCall>, Box<Failure>> {
     let parsed = parse(source)?;
     Ok(seen::calls(source, &parsed.syntax().body))
+}
+
+/// Where the calls of a program are that it awaits later: line and byte of their begin and end, as
+/// CPython counts. None, of a text that this parser cannot read.
+#[cfg(all(feature = "toolchain", unix))]
+pub(crate) fn deferred(source: &str) -> Vec<[usize; 4]> {
+    let Ok(parsed) = parse(source) else {
+        return Vec::new();
+    };
+    let place = |offset: usize| {
+        let before = source.get(..offset).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        [line, offset - before.rfind('\n').map_or(0, |at| at + 1)]
+    };
+    let found = flow::deferred(&Scopes::of(&parsed.syntax().body));
+    let mut spans: Vec<[usize; 4]> = found
+        .into_iter()
+        .map(|(start, end)| {
+            let ([line, column], [end_line, end_column]) = (place(start), place(end));
+            [line, column, end_line, end_column]
+        })
+        .collect();
+    spans.sort_unstable();
+    spans
 }
 
 fn parse(source: &str) -> Result<Parsed<ModModule>, Box<Failure>> {

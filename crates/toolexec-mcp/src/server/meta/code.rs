@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use toolexec_core::code::{Outcome, Submission};
 use toolexec_core::results::{owner_of, resolve};
-use toolexec_core::sandbox::{Language, Limits, Profile};
+use toolexec_core::sandbox::{Language, Limits, Profile, on_engine};
 use toolexec_core::{Args, CallContext, Error, ErrorKind, Result};
 
 use super::MetaTool;
@@ -16,6 +16,7 @@ use crate::server::answer::Answer;
 #[derive(Deserialize)]
 struct Execute {
     language: Language,
+    engine: Option<String>,
     code: String,
     #[serde(default)]
     inputs: Map<String, Value>,
@@ -31,7 +32,8 @@ pub(super) async fn execute(server: &Server, args: Args, cx: CallContext) -> Res
             "this server runs no programs",
         ));
     };
-    let mut submission = Submission::new(args.language, args.code)
+    let language = on_engine(args.language, args.engine.as_deref())?;
+    let mut submission = Submission::new(language, args.code)
         .limits(Limits {
             run_time: args.timeout_ms.map(Duration::from_millis),
             ..Limits::default()

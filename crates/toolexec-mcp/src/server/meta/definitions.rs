@@ -100,6 +100,16 @@ fn execute_code(programs: Programs<'_>) -> Arc<Map<String, Value>> {
         let allowed = format!("container image: {}", programs.images.join(", "));
         properties["image"] = json!({"type": "string", "description": allowed});
     }
+    let engines: Vec<&str> = ["cpython", "node"]
+        .into_iter()
+        .filter(|engine| programs.languages.contains(engine))
+        .collect();
+    if !engines.is_empty() {
+        properties["engine"] = json!({
+            "enum": engines,
+            "description": "python on cpython, javascript on node",
+        });
+    }
     object(properties, &["language", "code"])
 }
 

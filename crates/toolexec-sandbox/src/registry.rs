@@ -369,8 +369,12 @@ impl Setup {
     fn with_host(&self, all: Sandboxes) -> Sandboxes {
         match &self.guest_program {
             Some(program) => {
-                let cache = self.cache.as_ref().map(|cache| cache.join("toolchains"));
-                let host = crate::host::HostSandbox::with_cache(program, self.warm, cache);
+                let toolchains = crate::host::Toolchains {
+                    cache: self.cache.as_ref().map(|cache| cache.join("toolchains")),
+                    ..crate::host::Toolchains::default()
+                };
+                let host =
+                    crate::host::HostSandbox::with_toolchains(program, self.warm, toolchains);
                 all.with(std::sync::Arc::new(host))
             }
             None => all.without("host", NO_GUEST),

@@ -12,46 +12,9 @@ pub(crate) fn measure(pid: u32) -> GuestMeasure {
     look(pid).map(|seen| seen.measure).unwrap_or_default()
 }
 
-/// What a process and all below it use now. Memory that they share is counted for each.
-#[cfg(all(feature = "host", target_os = "linux"))]
-pub(crate) fn measure_family(pid: u32) -> GuestMeasure {
-    let mut seen = std::collections::HashSet::from([pid]);
-    let mut next = vec![pid];
-    let (mut time, mut memory) = (Duration::ZERO, 0);
-    while let Some(parent) = next.pop() {
-        if let Some(one) = look(parent) {
-            time += one.measure.cpu_time.unwrap_or_default() + one.ended_children;
-            memory += one.measure.memory.unwrap_or_default();
-        }
-        next.extend(
-            children(parent)
-                .into_iter()
-                .filter(|child| seen.insert(*child)),
-        );
-    }
-    GuestMeasure {
-        cpu_time: Some(time),
-        memory: Some(memory),
-    }
-}
-
-#[cfg(all(feature = "host", target_os = "linux"))]
-fn children(pid: u32) -> Vec<u32> {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
-    let threads = threads.into_iter().flatten().flatten();
-    let lists =
-        threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
-    lists
-        .flat_map(|list| {
-            let numbers = list.split(' ').filter_map(|number| number.parse().ok());
-            numbers.collect::<Vec<_>>()
-        })
-        .collect()
-}
-
 #[cfg(all(feature = "host", not(target_os = "linux")))]
-pub(crate) fn measure_family(_pid: u32) -> GuestMeasure {
-    GuestMeasure::default()
+pub(crate) fn of_family(pid: u32) -> GuestMeasure {
+    measure(pid)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -59,13 +22,21 @@ pub(crate) fn measure(_pid: u32) -> GuestMeasure {
     GuestMeasure::default()
 }
 
-/// What a process, its children and theirs use now.
+/// What a process, its children and theirs use now; the time of those that ended is counted.
 #[cfg(all(
     target_os = "linux",
-    any(feature = "docker", feature = "gvisor", feature = "runc")
+    any(
+        feature = "docker",
+        feature = "gvisor",
+        feature = "host",
+        feature = "runc"
+    )
 ))]
 pub(crate) fn of_family(pid: u32) -> GuestMeasure {
-    let own = measure(pid);
+    let own = look(pid).map_or_else(GuestMeasure::default, |seen| GuestMeasure {
+        cpu_time: add(seen.measure.cpu_time, Some(seen.ended_children)),
+        ..seen.measure
+    });
     let children = children(pid).into_iter().map(of_family);
     children.fold(own, |all, one| GuestMeasure {
         cpu_time: add(all.cpu_time, one.cpu_time),
@@ -75,7 +46,12 @@ pub(crate) fn of_family(pid: u32) -> GuestMeasure {
 
 #[cfg(all(
     target_os = "linux",
-    any(feature = "docker", feature = "gvisor", feature = "runc")
+    any(
+        feature = "docker",
+        feature = "gvisor",
+        feature = "host",
+        feature = "runc"
+    )
 ))]
 fn children(pid: u32) -> Vec<u32> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
@@ -91,7 +67,12 @@ fn children(pid: u32) -> Vec<u32> {
 
 #[cfg(all(
     target_os = "linux",
-    any(feature = "docker", feature = "gvisor", feature = "runc")
+    any(
+        feature = "docker",
+        feature = "gvisor",
+        feature = "host",
+        feature = "runc"
+    )
 ))]
 fn add<T: std::ops::Add<Output = T>>(one: Option<T>, other: Option<T>) -> Option<T> {
     match (one, other) {
@@ -142,7 +123,15 @@ struct Seen {
     )]
     address_space: u64,
     /// CPU time of its children that have ended.
-    #[cfg_attr(not(feature = "host"), expect(dead_code, reason = "for families"))]
+    #[cfg_attr(
+        not(any(
+            feature = "docker",
+            feature = "gvisor",
+            feature = "host",
+            feature = "runc"
+        )),
+        expect(dead_code, reason = "for families")
+    )]
     ended_children: Duration,
 }
 

@@ -82,5 +82,46 @@ async fn main() -> Result<(), Error> {
     if let Err(error) = code.execute(unsafe_one, &cx).await {
         println!("refused: {error}");
     }
+    go(&executor).await
+}
+
+/// Go snippets, compiled by the toolchain of this machine: without isolation, with consent.
+async fn go(executor: &Executor) -> Result<(), Error> {
+    // Beside the examples Cargo puts the programs.
+    let own = std::env::current_exe().unwrap_or_default();
+    let guest = own.ancestors().nth(2).map(|dir| dir.join("toolexec-guest"));
+    let Some(guest) = guest.filter(|guest| guest.is_file()) else {
+        println!("go: skipped, build the guest first: cargo build -p toolexec-guest");
+        return Ok(());
+    };
+    let setup = Setup::new()
+        .guest_program(guest)
+        .cache(std::env::temp_dir().join("toolexec-example"));
+    let code = executor
+        .code(setup.sandboxes().allow_unsafe(true))
+        .max_tool_calls(50)
+        .build();
+    let access = r#"
+        // Access tools via the tools interface
+        result, _ := tools.RunTool(ctx, "math:add", map[string]any{"a": 1, "b": 2})
+        return result.Structured
+    "#;
+    let limits = Limits {
+        tool_calls: Some(100),
+        memory: Some(512 << 20),
+        cpu_time: Some(Duration::from_secs(60)),
+        ..Limits::default()
+    };
+    for snippet in [access, "__out = 1 + 1"] {
+        let submission = Submission::new(Language::Go, snippet)
+            .profile(Profile::Dev)
+            .limits(limits);
+        let outcome = code.execute(submission, &CallContext::new()).await?;
+        match &outcome.error {
+            None => println!("go: {} in {}", outcome.value, outcome.sandbox),
+            // Go is not installed, for one.
+            Some(error) => println!("go: {} ({})", error.message, error.hints.join("; ")),
+        }
+    }
     Ok(())
 }

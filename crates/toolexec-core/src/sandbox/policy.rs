@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{
-    Description, Profile, Sandbox, SessionSpec, language_name, needs_toolchain,
-};
+use super::{Description, Profile, Sandbox, SessionSpec, language_name, needs_toolchain};
 use crate::error::{Error, ErrorKind, ErrorReport, Result};
 use crate::sandbox::Enforced;
 

@@ -73,7 +73,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Some(Answer::Ok(value))) => {
-            println!("{value}");
+            println!("{}", whole(value));
             ExitCode::SUCCESS
         }
         Ok(Some(Answer::Error(error))) => {
@@ -85,6 +85,22 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             eprintln!("tool: {why}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// A value whose numbers are whole where they can be: a shell computes with no others.
+fn whole(value: Value) -> Value {
+    match value {
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(float) => crate::text::number(float).unwrap_or(Value::Number(number)),
+            None => Value::Number(number),
+        },
+        Value::Array(items) => items.into_iter().map(whole).collect(),
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(key, value)| (key, whole(value)))
+            .collect(),
+        other => other,
     }
 }
 

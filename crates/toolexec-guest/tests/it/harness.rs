@@ -76,6 +76,55 @@ impl Guest {
             .stack_size(64 << 20)
             .spawn(move || serve(pipe()).is_ok())
             .unwrap();
+        Self::greeted(to, from, thread)
+    }
+
+    /// Starts the program of the guest, with nothing in its environment but these variables, and
+    /// takes its greeting.
+    #[cfg(feature = "toolchain")]
+    #[expect(clippy::disallowed_methods, reason = "the guest itself is tested")]
+    pub(crate) fn native(env: &[(&str, &std::ffi::OsStr)]) -> Self {
+        use std::io::{Read, Write};
+        use std::os::unix::process::CommandExt;
+        use std::process::{Command, Stdio};
+
+        let mut child = Command::new(env!("CARGO_BIN_EXE_toolexec-guest"))
+            .env_clear()
+            .envs(env.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let (to, input) = channel::<Vec<u8>>();
+        let (output, from) = channel();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        thread::spawn(move || {
+            while let Ok(bytes) = input.recv() {
+                if stdin.write_all(&bytes).is_err() {
+                    break;
+                }
+            }
+        });
+        let thread = thread::spawn(move || {
+            let mut piece = vec![0; 64 << 10];
+            while let Ok(read @ 1..) = stdout.read(&mut piece) {
+                if output.send(piece[..read].to_vec()).is_err() {
+                    break;
+                }
+            }
+            drop(output);
+            child.wait().unwrap().success()
+        });
+        Self::greeted(to, from, thread)
+    }
+
+    fn greeted(
+        to: Sender<Vec<u8>>,
+        from: Receiver<Vec<u8>>,
+        thread: thread::JoinHandle<bool>,
+    ) -> Self {
         let mut guest = Self {
             to: Some(to),
             from,
@@ -139,6 +188,7 @@ impl Guest {
                         self.send(&ToGuest::Answer { id, outcome });
                     }
                 }
+                ToHost::Preparing { ready } => ran.prepared += usize::from(ready),
                 ToHost::Log { level, data } => ran.logs.push((level, data)),
                 ToHost::Progress {
                     progress,
@@ -164,9 +214,12 @@ impl Guest {
     pub(crate) fn check(&mut self, mut start: Start) -> (Vec<Failure>, Vec<SeenCall>) {
         start.check_only = true;
         self.send(&ToGuest::Start(start));
-        match self.next() {
-            Some(ToHost::Checked { problems, calls }) => (problems, calls),
-            other => panic!("out of turn: {other:?}"),
+        loop {
+            match self.next() {
+                Some(ToHost::Checked { problems, calls }) => return (problems, calls),
+                Some(ToHost::Preparing { .. }) => {}
+                other => panic!("out of turn: {other:?}"),
+            }
         }
     }
 }
@@ -185,6 +238,8 @@ pub(crate) struct Ran {
     pub(crate) logs: Vec<(String, Value)>,
     pub(crate) progress: Vec<(f64, Option<f64>, Option<String>)>,
     pub(crate) usage: GuestUsage,
+    /// How often something was compiled.
+    pub(crate) prepared: usize,
 }
 
 impl Default for Ran {
@@ -199,6 +254,7 @@ impl Default for Ran {
             logs: Vec::new(),
             progress: Vec::new(),
             usage: GuestUsage::default(),
+            prepared: 0,
         }
     }
 }

@@ -14,3 +14,5 @@ mod protocol;
 mod python;
 #[cfg(feature = "javascript")]
 mod script;
+#[cfg(all(feature = "toolchain", unix))]
+mod toolchain;

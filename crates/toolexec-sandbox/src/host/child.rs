@@ -30,6 +30,8 @@ pub(super) struct ChildGuest {
     // Whether the program is in other processes than the guest.
     family: bool,
     preparing: bool,
+    // What compilers used, which is not the program's.
+    excused: Duration,
 }
 
 /// What is enforced: memory and CPU time by the host, which looks, and on Linux by the kernel.
@@ -85,19 +87,25 @@ impl ChildGuest {
             pool,
             family,
             preparing: false,
+            excused: Duration::ZERO,
+        }
+    }
+
+    fn now(&self) -> GuestMeasure {
+        if self.family {
+            usage::of_family(self.piped.pid())
+        } else {
+            usage::measure(self.piped.pid())
         }
     }
 
     fn look(&mut self) {
-        let now = if self.family {
-            usage::measure_family(self.piped.pid())
-        } else {
-            usage::measure(self.piped.pid())
-        };
+        let now = self.now();
         // What the engine itself needs is not the program's.
         let memory = now.memory.map(|memory| memory.saturating_sub(self.base));
+        let cpu_time = now.cpu_time.map(|time| time.saturating_sub(self.excused));
         self.peak = GuestMeasure {
-            cpu_time: self.peak.cpu_time.max(now.cpu_time),
+            cpu_time: self.peak.cpu_time.max(cpu_time),
             memory: self.peak.memory.max(memory),
         };
     }
@@ -130,6 +138,11 @@ impl Guest for ChildGuest {
     }
 
     fn preparing(&mut self, preparing: bool) {
+        if preparing {
+            self.look();
+        } else if let (Some(now), Some(before)) = (self.now().cpu_time, self.peak.cpu_time) {
+            self.excused = now.saturating_sub(before);
+        }
         self.preparing = preparing;
     }
 

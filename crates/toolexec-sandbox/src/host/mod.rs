@@ -35,6 +35,16 @@ pub struct HostSandbox {
     pool: Pool<Launcher>,
 }
 
+/// Where toolchains are, and where they keep things.
+#[derive(Debug, Clone, Default)]
+pub struct Toolchains {
+    /// The `PATH` on which they are found; that of this process when nothing is said.
+    pub path: Option<String>,
+    /// Where compiled programs are kept; nowhere when nothing is said. Only the user may write
+    /// there.
+    pub cache: Option<PathBuf>,
+}
+
 impl HostSandbox {
     /// A sandbox that runs the guest program at `program`.
     pub fn new(program: impl Into<PathBuf>) -> Self {
@@ -43,13 +53,20 @@ impl HostSandbox {
 
     /// The same, with `warm` guests started ahead. None, with 0.
     pub fn with_warm(program: impl Into<PathBuf>, warm: usize) -> Self {
-        Self::with_cache(program, warm, None)
+        Self::with_toolchains(program, warm, Toolchains::default())
     }
 
-    /// The same; what toolchains compile is kept below `cache`. Only the user may write there.
-    pub fn with_cache(program: impl Into<PathBuf>, warm: usize, cache: Option<PathBuf>) -> Self {
+    /// The same, with the toolchains of other languages.
+    pub fn with_toolchains(
+        program: impl Into<PathBuf>,
+        warm: usize,
+        toolchains: Toolchains,
+    ) -> Self {
         let program = program.into();
-        let launcher = Launcher { program, cache };
+        let launcher = Launcher {
+            program,
+            toolchains,
+        };
         Self {
             pool: Pool::new(launcher, Size::warm(warm)),
         }
@@ -114,7 +131,7 @@ impl fmt::Debug for HostSandbox {
 /// Starts the guest program as it is.
 struct Launcher {
     program: PathBuf,
-    cache: Option<PathBuf>,
+    toolchains: Toolchains,
 }
 
 impl Launch for Launcher {
@@ -127,7 +144,10 @@ impl Launch for Launcher {
         let mut command = Command::new(self.program.to_string_lossy())
             .arg(GUEST_ARGUMENT)
             .envs(environment.filter(|(name, _)| passed.contains(&name.as_str())));
-        if let Some(cache) = &self.cache {
+        if let Some(path) = &self.toolchains.path {
+            command = command.env("PATH", path);
+        }
+        if let Some(cache) = &self.toolchains.cache {
             command = command.env(CACHE, cache.to_string_lossy());
         }
         Piped::start(command.args(warm(*language))).await

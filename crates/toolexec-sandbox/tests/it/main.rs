@@ -78,4 +78,7 @@ mod qemu;
 mod rules;
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
 #[cfg(target_os = "linux")]
+mod toolchains;
+#[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
+#[cfg(target_os = "linux")]
 mod traces;

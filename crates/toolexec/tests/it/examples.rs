@@ -19,7 +19,7 @@ fn run(name: &str) -> Vec<String> {
         clippy::disallowed_methods,
         reason = "runs a program of this crate, in a test"
     )]
-    let output = Command::new(program).output().unwrap();
+    let output = Command::new(program).env("PATH", path()).output().unwrap();
     assert!(
         output.status.success(),
         "{}",
@@ -27,6 +27,14 @@ fn run(name: &str) -> Vec<String> {
     );
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines().map(str::to_owned).collect()
+}
+
+/// Where programs are, the Go of the peers first.
+fn path() -> std::ffi::OsString {
+    let go = toolexec_testkit::peers::go().ok();
+    let go = go.as_ref().and_then(|go| go.parent()).map(PathBuf::from);
+    let own = std::env::var_os("PATH").unwrap_or_default();
+    std::env::join_paths(go.into_iter().chain(std::env::split_paths(&own))).unwrap()
 }
 
 #[test]
@@ -115,8 +123,15 @@ fn full_shows_everything_together() {
 #[cfg(feature = "sandbox")]
 #[test]
 fn runtime_runs_programs_within_limits() {
+    toolexec_testkit::build::guest();
+    let (go, lines): (Vec<_>, Vec<_>) = run("runtime")
+        .into_iter()
+        .partition(|line| line.starts_with("go: "));
+    if toolexec_testkit::require(toolexec_testkit::peers::go()).is_some() {
+        assert_eq!(go, ["go: 3 in host", "go: 2 in host"]);
+    }
     assert_eq!(
-        run("runtime"),
+        lines,
         [
             "{\"sums\":[11,12,13],\"total\":23} after 4 calls in wasm",
             "2",

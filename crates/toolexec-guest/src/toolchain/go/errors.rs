@@ -29,6 +29,7 @@ pub(super) fn of(source: &str, said: &str) -> Wrong {
     if all.is_empty() {
         return Wrong::Otherwise(broken(said));
     }
+    all.sort_by_key(|problem| (problem.line, problem.column));
     all.dedup();
     Wrong::Snippet(all)
 }
@@ -71,7 +72,21 @@ fn one(source: &str, lines: &Lines, line: &str) -> Option<Failure> {
             column: 1,
         },
     );
-    let place = lines.place(source, start + column.saturating_sub(1));
+    let place = if source.lines().count() < number as usize {
+        // What is missing at the end is missed after it.
+        lines.place(source, source.trim_end().len())
+    } else {
+        let place = lines.place(source, start + column.saturating_sub(1));
+        let column = if place.line == number {
+            place.column
+        } else {
+            1
+        };
+        Place {
+            line: number,
+            column,
+        }
+    };
     let syntax = message.strip_prefix("syntax error: ");
     let kind = FailureKind::Syntax;
     let mut failure = *failure(kind, syntax.unwrap_or(message));
@@ -83,12 +98,8 @@ fn one(source: &str, lines: &Lines, line: &str) -> Option<Failure> {
         }
         .into(),
     );
-    failure.line = Some(number);
-    failure.column = Some(if place.line == number {
-        place.column
-    } else {
-        1
-    });
+    failure.line = Some(place.line);
+    failure.column = Some(place.column);
     failure.hints.extend(hint(message).map(str::to_owned));
     Some(failure)
 }

@@ -10,7 +10,7 @@ use toolexec::core::sandbox::{Language, Limits, Profile};
 use toolexec::{CallContext, Error, ErrorKind};
 
 use crate::code_args::ReplArgs;
-use crate::commands::code::{executor, finish, language};
+use crate::commands::code::{executor, finish};
 use crate::diagnostics::Failure;
 use crate::exit::Exit;
 use crate::printer::Printer;

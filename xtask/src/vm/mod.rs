@@ -32,10 +32,9 @@ const KERNEL: &str = "linux-image-cloud-amd64";
 const KEPT: &str = crate::daemons::place::KERNEL;
 const QEMU: &str = "qemu-system-x86_64";
 /// The tests that a change of control groups could break.
-const TESTS: [&str; 3] = [
+const TESTS: [&str; 2] = [
     "groups::",
     "leftovers::nothing_is_left_of_guests_that_were_dropped",
-    "native::a_guest_that_was_taken_over_ends_only_itself::process",
 ];
 
 /// Options of `cargo xtask vm`.

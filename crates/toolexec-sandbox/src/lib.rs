@@ -15,6 +15,10 @@
 //! | `qemu` | [`qemu`]: the guest in a virtual machine (Linux) | a kernel of its own |
 //! | `host` | [`host`]: the guest as a child process | none; for `dev` only |
 
+#[cfg(any(feature = "host", feature = "linux-guest", feature = "process"))]
+#[macro_use]
+mod stream;
+
 #[cfg(all(
     target_os = "linux",
     any(

@@ -1,11 +1,7 @@
 //! A guest in a container.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use toolexec_core::sandbox::{Ended, Enforcement, Guest, GuestMeasure, Limits};
 
 use super::container::{self, Contained};
@@ -132,30 +128,4 @@ fn measure(wall: Wall, pid: u32) -> GuestMeasure {
     }
 }
 
-impl AsyncRead for DockerGuest {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.contained).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for DockerGuest {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.contained).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.contained).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.contained).poll_shutdown(cx)
-    }
-}
+stream_of!(DockerGuest, contained);

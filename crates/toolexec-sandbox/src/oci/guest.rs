@@ -1,11 +1,7 @@
 //! A guest in a container.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use toolexec_core::sandbox::{
     Ended, Enforcement, Enforcer, Guest, GuestMeasure, LimitName, Limits,
 };
@@ -150,30 +146,4 @@ impl Guest for Contained {
     }
 }
 
-impl AsyncRead for Contained {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inmate.piped).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Contained {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inmate.piped).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inmate.piped).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inmate.piped).poll_shutdown(cx)
-    }
-}
+stream_of!(Contained, inmate.piped);

@@ -1,11 +1,7 @@
 //! A guest that is locked in.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use toolexec_core::Result;
 use toolexec_core::sandbox::{
     Ended, Enforcement, Enforcer, Guest, GuestMeasure, Language, LimitName, Limits,
@@ -138,30 +134,4 @@ impl Guest for ProcessGuest {
     }
 }
 
-impl AsyncRead for ProcessGuest {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inmate.piped).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for ProcessGuest {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inmate.piped).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inmate.piped).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inmate.piped).poll_shutdown(cx)
-    }
-}
+stream_of!(ProcessGuest, inmate.piped);

@@ -1,11 +1,7 @@
 //! A guest in a machine.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use toolexec_core::sandbox::{Ended, Enforcement, Guest, GuestMeasure, Limits};
 
 use super::launch::{Launcher, Machine};
@@ -133,33 +129,7 @@ impl Guest for MachineGuest {
     }
 }
 
-impl AsyncRead for MachineGuest {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.machine.piped).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for MachineGuest {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.machine.piped).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.machine.piped).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.machine.piped).poll_shutdown(cx)
-    }
-}
+stream_of!(MachineGuest, machine.piped);
 
 #[cfg(test)]
 mod tests {

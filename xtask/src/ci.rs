@@ -101,7 +101,17 @@ fn step(args: &[&str]) -> Result<()> {
 
 /// Each sandbox is built without the others, and none.
 fn features() -> Result<()> {
-    for sandbox in ["", "host", "process", "wasm", "qemu"] {
+    for sandbox in [
+        "",
+        "host",
+        "process",
+        "wasm",
+        "containerd",
+        "docker",
+        "gvisor",
+        "qemu",
+        "runc",
+    ] {
         let check = ["clippy", "-q", "-p", "toolexec-sandbox", "--all-targets"];
         let only = [
             "--no-default-features",

@@ -10,8 +10,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpgid, getppid, pidfd_send_signal,
-    setpgid, setrlimit, waitpid,
+    Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getppid, pidfd_send_signal, setpgid,
+    setrlimit, waitpid,
 };
 
 use crate::error::{JailError, Step};
@@ -92,7 +92,7 @@ fn admit(spec: &Spec, inmate: &Inmate, start: &OwnedFd) -> Result<(), JailError>
 fn supervise(spec: &Spec, inmate: &Inmate, start: OwnedFd) -> ! {
     sys::block_signals();
     // Out of the inmate's group, which is what is killed: somebody must be left to clean up.
-    if let Some(launcher) = getppid().and_then(|parent| getpgid(Some(parent)).ok()) {
+    if let Some(launcher) = getppid().and_then(sys::group_of) {
         let _ = setpgid(None, Some(launcher));
     }
     hold_only_input();

@@ -4,6 +4,8 @@
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 
+use rustix::process::Pid;
+
 /// Where [`clone_into`] returned.
 #[derive(Debug)]
 pub(crate) enum Clone {
@@ -68,6 +70,14 @@ pub(crate) fn leave_key_ring() {
             std::ptr::null::<u8>(),
         );
     }
+}
+
+/// The process group of a process. None, where its leader is outside of this world of processes.
+pub(crate) fn group_of(process: Pid) -> Option<Pid> {
+    // `rustix` takes the zero, with which the kernel says that, for impossible.
+    // SAFETY: takes and gives numbers only.
+    let group = unsafe { libc::getpgid(process.as_raw_nonzero().get()) };
+    Pid::from_raw(group.max(0))
 }
 
 /// Blocks every signal that can be blocked.

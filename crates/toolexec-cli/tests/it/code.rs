@@ -234,6 +234,10 @@ fn what_is_not_allowed_or_not_there_says_so() {
         place.output(&["code", "--lang", "go", "-e", "1"], ""),
     );
     assert_eq!((denied.status.code(), go.status.code()), (Some(4), Some(6)));
+    place.write(
+        "toolexec.toml",
+        "[code]\ncandidates.hardened = [\"firecracker\"]\n",
+    );
     let hardened = place.output(&["code", "--profile", "hardened", "-e", "1"], "");
     assert_eq!(hardened.status.code(), Some(6));
 }

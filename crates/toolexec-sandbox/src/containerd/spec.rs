@@ -172,15 +172,19 @@ impl Wall {
             // What a machine makes of the rest nobody here has seen.
             return vec![guest];
         }
-        vec![
+        let mut all = vec![
             guest,
             (LimitName::Memory, Enforcer::Kernel),
             (LimitName::CpuTime, Enforcer::Host),
-            (LimitName::CpuTime, Enforcer::Kernel),
             (LimitName::Cpus, Enforcer::Kernel),
             (LimitName::Pids, Enforcer::Kernel),
             (LimitName::Disk, Enforcer::Kernel),
-        ]
+        ];
+        // gVisor's kernel lets the first process of a container go on.
+        if self == Self::Kernel {
+            all.push((LimitName::CpuTime, Enforcer::Kernel));
+        }
+        all
     }
 }
 

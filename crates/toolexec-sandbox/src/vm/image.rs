@@ -392,7 +392,7 @@ mod tests {
         assert_eq!(image.name(), again.name());
         let both = [&image, &again].map(|image| fs::read(image.initrd()).unwrap());
         assert_eq!(both[0], both[1]);
-        assert_eq!(images.list().unwrap(), [image.clone()]);
+        assert_eq!(images.list().unwrap(), std::slice::from_ref(&image));
         fs::write(root.path().join("guest"), b"\x7fELF another").unwrap();
         let changed = images.build(root.path(), &guest).unwrap();
         assert_ne!(image.name(), changed.name());

@@ -60,7 +60,7 @@ fn limits() -> Limits {
 /// What the kernel says of the groups of a guest, by file.
 fn settings(groups: &[PathBuf]) -> BTreeMap<String, String> {
     let wanted = |name: &str| {
-        let is_limit = name.ends_with(".max") || name.ends_with("quota_us");
+        let is_limit = [".max", "quota_us"].iter().any(|end| name.ends_with(end));
         is_limit || ["memory.limit_in_bytes", "cgroup.procs"].contains(&name)
     };
     let mut all = BTreeMap::new();

@@ -9,8 +9,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DockerSection {
-    /// Where the daemon listens: unix:///run/docker.sock or `tcp://host:port`. Default: what
-    /// `DOCKER_HOST` says, else unix:///var/run/docker.sock.
+    /// Where the daemon listens: `unix:///run/docker.sock` or `tcp://host:port`. Default: what
+    /// `DOCKER_HOST` says, else `unix:///var/run/docker.sock`.
     pub host: Option<String>,
     /// The image of programs that name none; it must be on the daemon. Default: one with nothing
     /// in it but the guest.

@@ -66,7 +66,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match say(wish) {
+    match say(&wish) {
         Ok(None) => ExitCode::SUCCESS,
         Ok(Some(Answer::Ok(Value::String(text)))) if raw => {
             println!("{text}");
@@ -108,20 +108,20 @@ fn whole(value: Value) -> Value {
 fn told(error: &CallError) -> String {
     let mut text = format!("tool: {}: {}\n", error.code, error.message);
     for violation in &error.violations {
-        text.push_str(&format!("  {violation}\n"));
+        text.extend(["  ", &violation.to_string(), "\n"]);
     }
     for hint in &error.hints {
-        text.push_str(&format!("hint: {hint}\n"));
+        text.extend(["hint: ", hint, "\n"]);
     }
     text
 }
 
-fn say(wish: Wish) -> Result<Option<Answer>, String> {
+fn say(wish: &Wish) -> Result<Option<Answer>, String> {
     let gone = |error: std::io::Error| format!("the guest cannot be reached: {}", error.kind());
     let path = std::env::var_os(VARIABLE)
         .ok_or("there is no guest: this is for scripts that toolexec runs")?;
     let mut stream = UnixStream::connect(path).map_err(gone)?;
-    let (Wish::Ask(message) | Wish::Tell(message)) = &wish;
+    let (Wish::Ask(message) | Wish::Tell(message)) = wish;
     stream
         .write_all(format!("{message}\n").as_bytes())
         .map_err(gone)?;

@@ -1,5 +1,6 @@
 //! Compiling snippets. What was compiled once is kept where there is a cache.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -87,12 +88,21 @@ fn key(go: &Path, file: &str) -> String {
         .map(|meta| (meta.size(), meta.mtime(), meta.mtime_nsec()))
         .unwrap_or_default();
     let mut hash = Sha256::new();
-    for part in [file, GLUE, PACKAGE, &format!("{go:?} {compiler:?}")] {
+    for part in [
+        file,
+        GLUE,
+        PACKAGE,
+        &format!("{} {compiler:?}", go.display()),
+    ] {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    let hash = hash.finalize();
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(64);
+    for byte in hash.finalize() {
+        // Writing to a text does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 fn compile(

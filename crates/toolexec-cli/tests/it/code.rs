@@ -1,8 +1,11 @@
 //! `code` and `repl`, with the native guest: every example of docs/code.md among them.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::program::Place;
+use crate::rpc::Rpc;
 
 /// The program runs code without isolation.
 pub(crate) const DEV: [&str; 3] = ["--profile", "dev", "--allow-unsafe"];
@@ -310,9 +313,29 @@ fn a_module_is_a_program_as_bytes_and_as_base64() {
     }
 }
 
+/// The same over MCP, where text is all that can be sent.
+#[test]
+fn a_client_sends_a_module_as_base64() {
+    let mut rpc = Rpc::start(&Place::new(), &[]);
+    let mut answer = |code: &str, inputs: Value| {
+        let args = json!({"language": "wasm", "code": code, "inputs": inputs});
+        let result = rpc.call("execute_code", &args);
+        let answer = &result["structuredContent"];
+        (result["isError"].clone(), answer["value"].clone())
+    };
+    let encoded = |bytes: &[u8]| BASE64_STANDARD.encode(bytes);
+    let call = encoded(include_bytes!("../../../toolexec/examples/call.wasm"));
+    assert_eq!(
+        answer("AGFzbQEAAAA=", json!({})),
+        (json!(false), Value::Null)
+    );
+    assert_eq!(answer(&call, json!({})), (json!(false), json!(8)));
+    assert_eq!(answer("no base64!", json!({})), (json!(true), Value::Null));
+}
+
 #[test]
 fn a_module_that_is_none_says_so() {
-    let (code, _, err) = wasm(&[("a.wasm", b"\x7fELF")], &["code", "a.wasm"]);
+    let (code, _, err) = wasm(&[("a.wasm", b"\x7fELF\xff")], &["code", "a.wasm"]);
     let first = err.lines().next().unwrap_or_default();
     assert_eq!(
         (code, first),

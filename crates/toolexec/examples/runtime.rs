@@ -76,6 +76,11 @@ async fn main() -> Result<(), Error> {
     // This one calls math:add; its source is beside it, in call.wat.
     let module = Submission::module(*include_bytes!("call.wasm"));
     println!("{}", code.execute(module, &cx).await?.value);
+    // And so is a component: component.wat.
+    let component = Submission::module(*include_bytes!("component.wasm"))
+        .input("a", 2)
+        .input("b", 6);
+    println!("{}", code.execute(component, &cx).await?.value);
 
     // Without isolation only with consent, which a profile is not.
     let unsafe_one = Submission::new(Language::JavaScript, "1").profile(Profile::Dev);

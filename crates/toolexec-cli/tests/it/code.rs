@@ -325,11 +325,14 @@ fn a_client_sends_a_module_as_base64() {
     };
     let encoded = |bytes: &[u8]| BASE64_STANDARD.encode(bytes);
     let call = encoded(include_bytes!("../../../toolexec/examples/call.wasm"));
+    let component = encoded(include_bytes!("../../../toolexec/examples/component.wasm"));
     assert_eq!(
         answer("AGFzbQEAAAA=", json!({})),
         (json!(false), Value::Null)
     );
     assert_eq!(answer(&call, json!({})), (json!(false), json!(8)));
+    let inputs = json!({"a": 2, "b": 7});
+    assert_eq!(answer(&component, inputs), (json!(false), json!(9)));
     assert_eq!(answer("no base64!", json!({})), (json!(true), Value::Null));
 }
 

@@ -139,6 +139,7 @@ fn runtime_runs_programs_within_limits() {
             "null from wasm",
             "null",
             "8",
+            "8",
             "refused: the dev profile runs programs without isolation and is not allowed here",
         ]
     );

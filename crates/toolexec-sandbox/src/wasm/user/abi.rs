@@ -202,7 +202,7 @@ fn results(linker: &mut Linker<State>) -> Result<()> {
         "result",
         |mut caller: Caller<'_, State>, text: u32, len: u32| {
             let text = bytes(&mut caller, text, len, "toolexec.result: the value")?;
-            caller.data_mut().set_value(&text)
+            caller.data_mut().set_value("toolexec.result", &text)
         },
     )?;
     linker.func_wrap(

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 use toolexec_wire::{Failure, FailureKind};
 
+use super::component::{self, ComponentModule};
 use super::module::{self, CoreModule};
 use super::screen::{self, Kind};
 use super::stop::failure;
@@ -31,6 +32,8 @@ pub(in crate::wasm) struct Compiler {
 pub(super) enum Prepared {
     /// A core module.
     Core(CoreModule),
+    /// A component.
+    Component(ComponentModule),
 }
 
 /// Compiled modules by their bytes.
@@ -103,6 +106,7 @@ impl Prepared {
     fn size(&self) -> usize {
         match self {
             Self::Core(module) => module.size(),
+            Self::Component(component) => component.size(),
         }
     }
 }
@@ -143,18 +147,11 @@ impl Kept {
 }
 
 fn compile(machine: &Machine, bytes: &[u8]) -> Result<Prepared, Box<Failure>> {
-    match screen::kind(bytes)? {
-        Kind::Module => {
-            screen::screen(bytes)?;
-            module::compile(&machine.engine, bytes).map(Prepared::Core)
-        }
-        Kind::Component => Err(component()),
+    let kind = screen::kind(bytes)?;
+    screen::screen(bytes)?;
+    let engine = &machine.engine;
+    match kind {
+        Kind::Module => module::compile(engine, bytes).map(Prepared::Core),
+        Kind::Component => component::compile(engine, bytes).map(Prepared::Component),
     }
-}
-
-fn component() -> Box<Failure> {
-    let message = "this is a component, which this version does not run";
-    let mut failure = failure(FailureKind::Unsupported, message);
-    failure.hints = vec!["build a core module: a command of WASI preview 1".to_owned()];
-    failure
 }

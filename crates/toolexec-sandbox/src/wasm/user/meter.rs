@@ -11,7 +11,7 @@ use crate::wasm::instance::Watched;
 const ELEMENT: usize = 16;
 /// The most elements of one table.
 const MAX_ELEMENTS: usize = 1 << 20;
-/// The most tables, and the most memories, of a module.
+/// The most instances, tables and memories of a component; a core module is one instance.
 const MAX_PARTS: usize = 64;
 
 /// Counts what a module makes this process hold, and keeps it within its limit.
@@ -90,6 +90,10 @@ impl ResourceLimiter for Meter {
         }
         let size = |elements: usize| elements.saturating_mul(ELEMENT);
         Ok(desired <= maximum.unwrap_or(usize::MAX) && self.grow(size(current), size(desired)))
+    }
+
+    fn instances(&self) -> usize {
+        MAX_PARTS
     }
 
     fn tables(&self) -> usize {

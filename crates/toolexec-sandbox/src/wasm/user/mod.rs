@@ -11,6 +11,7 @@
 
 mod abi;
 mod compiler;
+mod component;
 mod link;
 mod meter;
 mod module;
@@ -105,6 +106,7 @@ async fn run(
     store.epoch_deadline_async_yield_and_update(1);
     let ran = match prepared {
         Prepared::Core(module) => module.run(&mut store).await,
+        Prepared::Component(component) => component.run(&mut store).await,
     };
     let ran = match ran {
         Err(error)
@@ -171,7 +173,7 @@ fn why(error: &wasmtime::Error, refused: bool) -> Box<Failure> {
             Some(trap) => trapped(*trap),
             None => failure(
                 FailureKind::Exception,
-                format!("the module failed: {error:#}"),
+                format!("the module failed: {}", error.root_cause()),
             ),
         },
     };

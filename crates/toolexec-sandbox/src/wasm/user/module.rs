@@ -69,7 +69,8 @@ pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<CoreModule, Box<F
 pub(super) fn invalid(error: &wasmtime::Error) -> Box<Failure> {
     let why = error.root_cause().to_string();
     // The words of the validator for a proposal that is switched off.
-    let kind = if why.contains("must be enabled") || why.contains("is not enabled") {
+    let off = ["must be enabled", "is not enabled", "requires the "];
+    let kind = if off.into_iter().any(|words| why.contains(words)) {
         FailureKind::Unsupported
     } else {
         FailureKind::Syntax

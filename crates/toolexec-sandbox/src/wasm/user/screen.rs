@@ -3,8 +3,8 @@
 
 use toolexec_wire::{Failure, FailureKind};
 use wasmparser::{
-    BinaryReaderError, BlockType, CompositeInnerType, FunctionBody, Operator, Parser, Payload,
-    TypeRef,
+    BinaryReaderError, BlockType, CompositeInnerType, Encoding, FunctionBody, Operator, Parser,
+    Payload, TypeRef,
 };
 
 use super::stop::failure;
@@ -21,6 +21,10 @@ const MAX_VALUES: u64 = 1 << 18;
 const MAX_TRACKED: u64 = 1 << 20;
 /// The same for all functions.
 const MAX_ALL_TRACKED: u64 = 16 << 20;
+/// The most core modules, and the most components, in a component.
+const MAX_PARTS: usize = 32;
+/// The most functions that a component lifts and lowers: each is compiled.
+const MAX_CANONICAL: usize = 1024;
 
 /// How a program that is no module begins.
 const MAGIC: [u8; 4] = *b"\0asm";
@@ -59,14 +63,19 @@ pub(super) fn screen(bytes: &[u8]) -> Result<(), Box<Failure>> {
     Ok(())
 }
 
-/// What was seen so far of a core module.
+/// What was seen so far; the types and functions are those of one core module.
 #[derive(Default)]
 struct Screen {
+    // What is open, the innermost last.
+    open: Vec<Encoding>,
+    parts: usize,
+    canonical: usize,
     // How many values a type takes and gives.
     types: Vec<Arity>,
     // The types of all functions.
     functions: Vec<u32>,
     imported: usize,
+    all_functions: usize,
     bodies: usize,
     code: usize,
     tracked: u64,
@@ -87,6 +96,13 @@ impl Arity {
 impl Screen {
     fn payload(&mut self, payload: Payload<'_>) -> Result<(), Box<Failure>> {
         match payload {
+            Payload::Version { encoding, .. } => self.begin(encoding)?,
+            Payload::End(_) => {
+                self.open.pop();
+            }
+            Payload::ComponentCanonicalSection(functions) => {
+                self.lifted(functions.count() as usize)?;
+            }
             Payload::TypeSection(groups) => {
                 for group in groups {
                     for ty in group.map_err(|error| malformed(&error))?.types() {
@@ -112,14 +128,45 @@ impl Screen {
             Payload::FunctionSection(functions) => {
                 for ty in functions {
                     self.functions.push(ty.map_err(|error| malformed(&error))?);
+                    self.all_functions += 1;
                 }
-                if self.functions.len() > MAX_FUNCTIONS {
-                    let what = format!("it has {} functions", self.functions.len());
+                if self.all_functions > MAX_FUNCTIONS {
+                    let what = format!("it has {} functions", self.all_functions);
                     return Err(too_large(&what, &MAX_FUNCTIONS));
                 }
             }
             Payload::CodeSectionEntry(body) => self.body(&body)?,
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// A core module or a component begins.
+    fn begin(&mut self, encoding: Encoding) -> Result<(), Box<Failure>> {
+        self.open.push(encoding);
+        self.types.clear();
+        self.functions.clear();
+        self.imported = 0;
+        self.bodies = 0;
+        self.parts += 1;
+        // The outermost is counted too.
+        if self.parts > MAX_PARTS + 1 {
+            return Err(too_large("it is made of too many modules", &MAX_PARTS));
+        }
+        Ok(())
+    }
+
+    /// A component lifts and lowers functions.
+    fn lifted(&mut self, count: usize) -> Result<(), Box<Failure>> {
+        self.canonical += count;
+        if self.canonical > MAX_CANONICAL {
+            let what = format!("it lifts and lowers {} functions", self.canonical);
+            return Err(too_large(&what, &MAX_CANONICAL));
+        }
+        // What translates between two components grows with their types, without a bound.
+        if self.open.len() > 1 {
+            let message = "components made of components that have code are not supported";
+            return Err(failure(FailureKind::Unsupported, message));
         }
         Ok(())
     }

@@ -72,11 +72,10 @@ impl State {
         self.print(stream, bytes).await
     }
 
-    /// Sets the value of the program.
-    pub(super) fn set_value(&mut self, text: &[u8]) -> Result<()> {
-        let value = link::json(text).map_err(|error| {
-            Stop::failed(format!("toolexec.result: the value: {}", error.message))
-        })?;
+    /// Sets the value of the program; `what` gave it.
+    pub(super) fn set_value(&mut self, what: &str, text: &[u8]) -> Result<()> {
+        let value = link::json(text)
+            .map_err(|error| Stop::failed(format!("{what}: the value: {}", error.message)))?;
         self.value = Some(value);
         Ok(())
     }

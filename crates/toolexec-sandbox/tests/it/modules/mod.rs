@@ -1,5 +1,6 @@
 //! WebAssembly modules as programs.
 
+mod component;
 mod core;
 mod hostile;
 mod refused;

@@ -133,18 +133,6 @@ async fn proposals_that_are_off_are_named() {
 }
 
 #[tokio::test]
-async fn a_component_is_told_from_a_module() {
-    let (kind, message, _) = refusal(wasm("(component)")).await;
-    assert_eq!(
-        (kind.as_str(), message.as_str()),
-        (
-            "Unsupported",
-            "this is a component, which this version does not run"
-        )
-    );
-}
-
-#[tokio::test]
 async fn a_check_finds_what_a_run_would() {
     let executor = executor(&Tools::new());
     let submission = Submission::module(wasm("(module (func (export \"main\")))"));

@@ -18,7 +18,7 @@ pub(crate) async fn run(session: &Session, printer: &mut Printer) -> Result<Exit
         setup.always_warm(guests).sandboxes()
     });
     let work = async { Ok(examine(&cold, &warm).await) };
-    let findings = session.within(work).await;
+    let findings = session.within(Box::pin(work)).await;
     drop(live);
     let findings = findings?;
     match printer.format() {

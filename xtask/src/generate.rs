@@ -4,32 +4,39 @@ use std::fs;
 
 use anyhow::{Context, Result, bail};
 
-use crate::shell::{cargo, quiet, say, workspace};
+use crate::attacks;
+use crate::guest::target_directory;
+use crate::shell::{cargo, command, quiet, say, workspace};
 
-/// A generated file and the program that prints it, as Cargo takes it.
+/// A generated file and what makes it.
 struct Generated {
     path: &'static str,
-    args: &'static [&'static str],
+    make: fn() -> Result<Vec<u8>>,
 }
 
 const FILES: &[Generated] = &[
     Generated {
         path: "schemas/config.schema.json",
-        args: &["toolexec-cli", "--", "schema"],
+        make: schema,
     },
     Generated {
         path: "docs/attacks.md",
-        args: &["toolexec-sandbox", "--bin", "hostile-guest", "--", "--page"],
+        make: attacks::page,
     },
 ];
 
-/// Writes the files, or fails when one is out of date.
-pub(crate) fn run(check: bool) -> Result<()> {
+/// Writes the files, or fails when one is out of date. None named means all.
+pub(crate) fn run(check: bool, only: &[String]) -> Result<()> {
+    let is_meant = |path: &str| only.is_empty() || only.iter().any(|one| one == path);
+    if let Some(unknown) = only
+        .iter()
+        .find(|one| FILES.iter().all(|file| file.path != **one))
+    {
+        bail!("{unknown} is no generated file");
+    }
     let mut stale = Vec::new();
-    for file in FILES {
-        let mut program = cargo();
-        program.args(["run", "-q", "-p"]);
-        let fresh = quiet(program.args(file.args))?.stdout;
+    for file in FILES.iter().filter(|file| is_meant(file.path)) {
+        let fresh = (file.make)()?;
         let path = workspace().join(file.path);
         if fs::read(&path).is_ok_and(|have| have == fresh) {
             continue;
@@ -50,4 +57,12 @@ pub(crate) fn run(check: bool) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The schema of the configuration, as the program prints it.
+fn schema() -> Result<Vec<u8>> {
+    // What the tests build, so that nothing is built a second time with other features.
+    quiet(cargo().args(["test", "--quiet", "--workspace", "--no-run"]))?;
+    let program = target_directory().join("debug").join("toolexec");
+    Ok(quiet(command(program).arg("schema"))?.stdout)
 }

@@ -350,7 +350,8 @@ fn directory() -> PathBuf {
     workspace().join("crates/toolexec-sandbox/guest")
 }
 
-fn target_directory() -> PathBuf {
+/// Where Cargo builds.
+pub(crate) fn target_directory() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     // Cargo, too, starts from the root of the workspace.
     workspace().join(target)

@@ -1,5 +1,6 @@
 //! The tasks of this workspace: `cargo xtask TASK`.
 
+mod attacks;
 mod bench_http;
 mod ci;
 mod daemons;
@@ -43,6 +44,8 @@ enum Task {
         /// Change nothing; fail when a file is out of date.
         #[arg(long)]
         check: bool,
+        /// Only these files.
+        files: Vec<String>,
     },
     /// Build the guests for wasm and for Linux and keep them beside the sandboxes that run them.
     Guest(guest::Options),
@@ -72,7 +75,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Licences => licences::run(),
         Task::Ci => ci::run(),
-        Task::Generate { check } => generate::run(check),
+        Task::Generate { check, files } => generate::run(check, &files),
         Task::Guest(options) => guest::run(&options),
         #[cfg(feature = "guest")]
         Task::GuestImage { module, packed } => image::run(&module, &packed),

@@ -1,5 +1,8 @@
 //! Runs every test and counts them.
 
+#[path = "../../crates/toolexec-testkit/src/hostile.rs"]
+mod hostile;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, ExitStatus, Stdio};
@@ -8,8 +11,10 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 
+use crate::guest::target_directory;
 use crate::shell::{cargo, is_installed, is_root, quiet, run as run_loudly, say, workspace};
 use crate::{daemons, peers, vm};
+use hostile::build_static;
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, Default, clap::Args)]
@@ -83,7 +88,8 @@ fn build_programs() -> Result<()> {
     ] {
         run_loudly(cargo().args(["build", "--quiet", "-p", package, kind, program]))?;
     }
-    Ok(())
+    let manifest = workspace().join("crates/toolexec-hostile/Cargo.toml");
+    run_loudly(&mut build_static(cargo(), &manifest, &target_directory()).0)
 }
 
 fn suites(options: &Options) -> Vec<Command> {

@@ -5,6 +5,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
+use crate::hostile::build_static;
+
 /// The native guest program, in the profile of the running test.
 ///
 /// # Panics
@@ -16,6 +18,16 @@ pub fn guest() -> PathBuf {
     PROGRAM
         .get_or_init(|| build(Kind::Bin, "toolexec-guest", &sources, false))
         .clone()
+}
+
+/// A guest that was taken over, as a static program: any machine, container and virtual machine
+/// of this kind of processor runs it.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn hostile() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(static_hostile).clone()
 }
 
 /// An example of the crate at `crate_dir` (a test's own `CARGO_MANIFEST_DIR`), in the profile of
@@ -66,6 +78,40 @@ pub(crate) fn build(kind: Kind, name: &str, crate_dir: &Path, trust_times: bool)
     match command.status() {
         Ok(status) if status.success() => program,
         other => panic!("{name} cannot be built: {other:?}"),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    clippy::panic,
+    reason = "a test's own tool, and a test without it fails"
+)]
+fn static_hostile() -> PathBuf {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let manifest = crates.join("toolexec-hostile/Cargo.toml");
+    let cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let (mut build, program) = build_static(cargo, &manifest, &target_dir());
+    let made_of = ["toolexec-hostile", "toolexec-wire", "toolexec-jail"];
+    let sources = made_of
+        .into_iter()
+        .filter_map(|name| newest(&crates.join(name).join("src")));
+    // Cargo would find the same out, but waits for other builds first.
+    if modified(&program) > sources.max() {
+        return program;
+    }
+    match build.status() {
+        Ok(status) if status.success() => program,
+        other => panic!("toolexec-hostile cannot be built: {other:?}"),
+    }
+}
+
+/// Where Cargo builds: tests and benches are `target/PROFILE/deps/NAME`.
+#[expect(clippy::panic, reason = "a test without it fails")]
+fn target_dir() -> PathBuf {
+    let test = std::env::current_exe().unwrap_or_default();
+    match test.ancestors().nth(3) {
+        Some(dir) => dir.to_owned(),
+        None => panic!("the test binary is in no target directory"),
     }
 }
 

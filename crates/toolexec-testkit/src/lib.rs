@@ -5,6 +5,7 @@ pub mod contract;
 #[cfg(unix)]
 pub mod daemons;
 pub mod fake;
+mod hostile;
 pub mod peers;
 pub mod require;
 

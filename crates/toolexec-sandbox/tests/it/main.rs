@@ -39,6 +39,9 @@ mod support;
 
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
 #[cfg(target_os = "linux")]
+mod bait;
+#[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
+#[cfg(target_os = "linux")]
 mod contract;
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
 #[cfg(target_os = "linux")]
@@ -52,6 +55,9 @@ mod hostile;
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
 #[cfg(target_os = "linux")]
 mod leftovers;
+#[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
+#[cfg(target_os = "linux")]
+mod many;
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
 #[cfg(target_os = "linux")]
 mod modules;
@@ -75,7 +81,16 @@ mod programs;
 mod qemu;
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
 #[cfg(target_os = "linux")]
+mod remains;
+#[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
+#[cfg(target_os = "linux")]
+mod results;
+#[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
+#[cfg(target_os = "linux")]
 mod rules;
+#[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
+#[cfg(target_os = "linux")]
+mod same;
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
 #[cfg(target_os = "linux")]
 mod toolchains;

@@ -3,23 +3,27 @@
 
 mod cases;
 mod forgery;
+mod machine;
 mod memory;
 
 use std::time::Duration;
 
 use serde_json::json;
-use toolexec_core::code::{CodeExecutor, Outcome, Submission};
+use toolexec_core::code::{CodeExecutor, Submission};
 use toolexec_core::sandbox::{Language, Limits};
+use toolexec_hostile::tricks::endings;
 
-use crate::support::{Tools, Way, run, value};
+use crate::remains::Before;
+use crate::results::record;
+use crate::support::{Tools, Way, in_words, run, value};
 use cases::{CASES, Case, Program};
 
 in_every_sandbox!(every_hostile_program_ends_as_it_must);
 
 /// Little of everything, so that the test is short. Where another limit is meant, time must not
 /// be the first to run out.
-fn limits(ends: &str) -> Limits {
-    let run_time = if ends == "limit run_time" {
+fn limits(ends: &[&str]) -> Limits {
+    let run_time = if ends.contains(&"limit run_time") {
         Duration::from_millis(400)
     } else {
         Duration::from_secs(60)
@@ -33,20 +37,6 @@ fn limits(ends: &str) -> Limits {
     }
 }
 
-/// How a program ended, in a few words.
-fn ending(outcome: &Outcome) -> String {
-    let Some(error) = &outcome.error else {
-        return format!("value {}", outcome.value);
-    };
-    let kind = serde_json::to_value(error.kind).unwrap();
-    let kind = kind.as_str().unwrap();
-    match (&error.limit, &error.name) {
-        (Some(excess), _) => format!("limit {}", excess.name),
-        (None, Some(name)) => format!("{kind} {name}"),
-        (None, None) => kind.to_owned(),
-    }
-}
-
 /// A program that behaves must be served whatever ran before it.
 async fn serves(executor: &CodeExecutor, language: Language, after: &str) {
     let next = match language {
@@ -57,39 +47,45 @@ async fn serves(executor: &CodeExecutor, language: Language, after: &str) {
     assert_eq!(value(executor, language, next).await, json!(2), "{after}");
 }
 
-/// How a program must end in a sandbox.
-fn expected_in(way: Way, expected: &'static str) -> &'static str {
-    let place = match way.name {
-        "wasm" => "wasm",
-        "process" | "host" => "processes",
-        _ => "containers",
-    };
-    match expected.split_once("; in ") {
-        Some((others, special)) => match special.split_once(' ') {
-            Some((of, special)) if of == place => special,
-            _ => others,
-        },
-        None => expected,
-    }
-}
-
 async fn every_hostile_program_ends_as_it_must(way: Way) {
     let executor = way.executor(&Tools::new());
+    // What is made once, such as an image, is no leftover.
+    for language in [Language::JavaScript, Language::Python] {
+        serves(&executor, language, "nothing").await;
+    }
+    let before = Before::new();
     let mut failures = Vec::new();
-    for Case { name, programs } in CASES {
-        for Program(language, source, expected) in *programs {
-            let expected = expected_in(way, expected);
-            let submission = Submission::new(*language, *source).limits(limits(expected));
-            let outcome = run(&executor, submission).await;
-            serves(&executor, *language, name).await;
-            let ended = ending(&outcome);
-            if ended != expected {
-                let error = outcome.error.map(|error| error.message);
-                failures.push(format!(
-                    "{language:?} {name}: {ended}, not {expected}: {error:?}"
-                ));
-            }
+    let mut results = Vec::new();
+    for (name, Program(language, source, ends)) in programs() {
+        let expected = endings(ends, &[way.name, way.kind()]);
+        let submission = Submission::new(*language, *source).limits(limits(&expected));
+        let outcome = run(&executor, submission).await;
+        serves(&executor, *language, &name).await;
+        let ended = in_words(&outcome);
+        if !expected.contains(&&*ended) {
+            let error = outcome.error.map(|error| error.message);
+            failures.push(format!("{name}: {ended}, not {expected:?}: {error:?}"));
         }
+        failures.extend(before.left().await.map(|what| format!("{name}: {what}")));
+        results.push((name, ended, expected));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+    record(way, "programs", results);
+}
+
+/// Every program with a name of its own.
+fn programs() -> impl Iterator<Item = (String, &'static Program)> {
+    let named = |Case { name, programs }: &'static Case| {
+        programs.iter().enumerate().map(move |(at, program)| {
+            let before = programs[..at].iter();
+            let again = before.filter(|one| one.0 == program.0).count();
+            let language = format!("{:?}", program.0);
+            let name = match again {
+                0 => format!("{name} ({language})"),
+                again => format!("{name} ({language} {})", again + 1),
+            };
+            (name, program)
+        })
+    };
+    CASES.iter().chain(machine::CASES).flat_map(named)
 }

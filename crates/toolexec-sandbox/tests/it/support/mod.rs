@@ -97,3 +97,19 @@ pub(crate) async fn value(executor: &CodeExecutor, language: Language, source: &
     assert_eq!(outcome.error, None, "{source}");
     outcome.value
 }
+
+/// How a program ended, in a few words: its value, the limit that ended it, or the kind of its
+/// error.
+pub(crate) fn in_words(outcome: &Outcome) -> String {
+    let Some(error) = &outcome.error else {
+        let text = outcome.value.as_str().map(str::to_owned);
+        return text.unwrap_or_else(|| outcome.value.to_string());
+    };
+    let kind = serde_json::to_value(error.kind).unwrap();
+    let kind = kind.as_str().unwrap();
+    match (&error.limit, &error.name) {
+        (Some(excess), _) => format!("limit {}", excess.name),
+        (None, Some(name)) => format!("{kind} {name}"),
+        (None, None) => kind.to_owned(),
+    }
+}

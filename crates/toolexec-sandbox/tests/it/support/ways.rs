@@ -37,7 +37,7 @@ use super::{LANGUAGES, Tools};
 /// Adds the sandboxes that hold native code to what a macro is given. A new one goes here.
 macro_rules! walls {
     ($then:ident!($($given:tt)*)) => {
-        $then! { $($given)* process }
+        $then! { $($given)* process runc gvisor containerd }
     };
 }
 
@@ -46,7 +46,7 @@ macro_rules! walls {
 macro_rules! in_every_sandbox {
     ($($suite:ident),+ $(,)?) => {$(
         mod $suite {
-            walls! { tests!($suite wasm host runc gvisor containerd docker) }
+            walls! { tests!($suite wasm host docker) }
         }
     )+};
 }
@@ -85,6 +85,11 @@ pub(crate) struct Way {
     pub(crate) at_once: usize,
     /// Of the recorded programs, every so many-th runs: starting a guest takes its time.
     pub(crate) every: usize,
+    /// How many programs run one after the other where the host is measured: as many as there is
+    /// time for.
+    pub(crate) programs: usize,
+    /// How many hosts are killed while they have guests.
+    pub(crate) kills: usize,
     /// Makes it, or says what is missing. Starts nothing yet.
     pub(crate) make: fn(Guests) -> Made,
 }
@@ -101,6 +106,8 @@ pub(crate) struct Guests {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
     Real,
+    /// The real one as this crate carries it: built for speed, of the sources as they were then.
+    Carried,
     /// One that was taken over.
     Hostile,
 }
@@ -112,6 +119,8 @@ pub(crate) fn wasm() -> Way {
         profile: Profile::Standard,
         at_once: 200,
         every: 1,
+        programs: 10_000,
+        kills: 0,
         make: |_| Ok(Arc::new(one_wasm())),
     }
 }
@@ -123,6 +132,8 @@ pub(crate) fn process() -> Way {
         profile: Profile::Standard,
         at_once: 50,
         every: 8,
+        programs: 10_000,
+        kills: 100,
         make: |guests| {
             Ok(Arc::new(ProcessSandbox::with_warm(
                 guests.native(),
@@ -139,6 +150,8 @@ pub(crate) fn docker() -> Way {
         profile: Profile::Standard,
         at_once: 50,
         every: 40,
+        programs: 300,
+        kills: 10,
         make: make_docker,
     }
 }
@@ -146,7 +159,7 @@ pub(crate) fn docker() -> Way {
 #[cfg(all(feature = "docker", target_os = "linux"))]
 fn make_docker(guests: Guests) -> Made {
     let socket = daemons::docker()?;
-    let sandbox = DockerSandbox::builder(linux_guest()).host(socket.to_string_lossy());
+    let sandbox = DockerSandbox::builder(guests.linux()).host(socket.to_string_lossy());
     Ok(Arc::new(sandbox.warm(guests.warm).build().unwrap()))
 }
 
@@ -162,6 +175,8 @@ pub(crate) fn host() -> Way {
         profile: Profile::Dev,
         at_once: 50,
         every: 8,
+        programs: 500,
+        kills: 100,
         make: |guests| {
             Ok(Arc::new(HostSandbox::with_warm(
                 guests.native(),
@@ -178,6 +193,8 @@ pub(crate) fn runc() -> Way {
         profile: Profile::Standard,
         at_once: 50,
         every: 16,
+        programs: 400,
+        kills: 10,
         make: make_runc,
     }
 }
@@ -185,7 +202,7 @@ pub(crate) fn runc() -> Way {
 #[cfg(all(feature = "runc", target_os = "linux"))]
 fn make_runc(guests: Guests) -> Made {
     let program = daemons::runc()?;
-    let sandbox = RuncSandbox::builder(linux_guest());
+    let sandbox = RuncSandbox::builder(guests.linux());
     let sandbox = sandbox.program(program).warm(guests.warm);
     Ok(Arc::new(sandbox.build()))
 }
@@ -202,6 +219,8 @@ pub(crate) fn gvisor() -> Way {
         profile: Profile::Hardened,
         at_once: 50,
         every: 64,
+        programs: 120,
+        kills: 10,
         make: make_gvisor,
     }
 }
@@ -209,7 +228,7 @@ pub(crate) fn gvisor() -> Way {
 #[cfg(all(feature = "gvisor", target_os = "linux"))]
 fn make_gvisor(guests: Guests) -> Made {
     let program = daemons::runsc()?;
-    let sandbox = GvisorSandbox::builder(linux_guest());
+    let sandbox = GvisorSandbox::builder(guests.linux());
     let sandbox = sandbox.program(program).warm(guests.warm);
     Ok(Arc::new(sandbox.build()))
 }
@@ -226,6 +245,8 @@ pub(crate) fn containerd() -> Way {
         profile: Profile::Standard,
         at_once: 50,
         every: 64,
+        programs: 300,
+        kills: 10,
         make: make_containerd,
     }
 }
@@ -233,7 +254,7 @@ pub(crate) fn containerd() -> Way {
 #[cfg(all(feature = "containerd", target_os = "linux"))]
 fn make_containerd(guests: Guests) -> Made {
     let socket = daemons::containerd()?;
-    let sandbox = ContainerdSandbox::builder(linux_guest());
+    let sandbox = ContainerdSandbox::builder(guests.linux());
     let sandbox = sandbox.socket(socket).warm(guests.warm);
     Ok(Arc::new(sandbox.build()))
 }
@@ -241,13 +262,6 @@ fn make_containerd(guests: Guests) -> Made {
 #[cfg(not(all(feature = "containerd", target_os = "linux")))]
 fn make_containerd(_: Guests) -> Made {
     Err(Missing::feature("containerd"))
-}
-
-/// The guest as a static program.
-#[cfg(all(feature = "linux-guest", target_os = "linux"))]
-fn linux_guest() -> LinuxGuest {
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("linux-guest");
-    LinuxGuest::built_in(Some(cache))
 }
 
 /// The guest in a virtual machine. Each start takes seconds, so that it runs its own suites.
@@ -258,13 +272,14 @@ pub(crate) fn qemu() -> Way {
         profile: Profile::Hardened,
         at_once: 4,
         every: 100,
+        programs: 20,
+        kills: 2,
         make: |guests| {
-            use toolexec_sandbox::linux_guest::LinuxGuest;
             use toolexec_sandbox::qemu::QemuSandbox;
             use toolexec_sandbox::vm::Images;
             let kernel = toolexec_testkit::daemons::qemu()?;
             let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
-            let guest = LinuxGuest::built_in(Some(cache.join("linux-guest")));
+            let guest = guests.linux();
             let images = Images::new(cache.join("vm-images"));
             images.build(&kernel, &guest).unwrap();
             let builder = QemuSandbox::builder(guest, images);
@@ -297,9 +312,18 @@ macro_rules! list {
 impl Way {
     /// The way with a name.
     pub(crate) fn named(name: &str) -> Self {
-        let all: &[fn() -> Self] = walls! { list!(wasm host runc gvisor containerd docker) };
+        let all: &[fn() -> Self] = walls! { list!(wasm host docker) };
         let mut all = all.iter().map(|way| way());
         all.find(|way| way.name == name).unwrap()
+    }
+
+    /// What it is one of: `wasm`, `processes` or `containers`.
+    pub(crate) fn kind(self) -> &'static str {
+        match self.name {
+            "wasm" => "wasm",
+            "process" | "host" => "processes",
+            _ => "containers",
+        }
     }
 
     /// Whether it is there: absence is loud, and what is there must work.
@@ -372,7 +396,21 @@ impl Guests {
     fn native(self) -> PathBuf {
         match self.program {
             Program::Real => toolexec_testkit::build::guest(),
-            Program::Hostile => PathBuf::from(env!("CARGO_BIN_EXE_hostile-guest")),
+            #[cfg(feature = "linux-guest")]
+            Program::Carried => self.linux().program().unwrap(),
+            #[cfg(not(feature = "linux-guest"))]
+            Program::Carried => toolexec_testkit::build::guest(),
+            Program::Hostile => toolexec_testkit::build::hostile(),
+        }
+    }
+
+    /// The guest as a static program, which containers and machines run.
+    #[cfg(all(feature = "linux-guest", target_os = "linux"))]
+    fn linux(self) -> LinuxGuest {
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("linux-guest");
+        match self.program {
+            Program::Real | Program::Carried => LinuxGuest::built_in(Some(cache)),
+            Program::Hostile => LinuxGuest::at(toolexec_testkit::build::hostile(), Some(cache)),
         }
     }
 }

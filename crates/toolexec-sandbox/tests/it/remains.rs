@@ -121,7 +121,6 @@ async fn nothing_is_left_of_hosts_that_were_killed(way: Way) {
             host.wait().await.unwrap();
             killed.push(host.pid());
         }
-        assert!(families.len() >= AT_ONCE, "the hosts have guests");
         let running = running(&families).await;
         assert_eq!(running, [0_u32; 0], "after {} hosts", killed.len());
     }

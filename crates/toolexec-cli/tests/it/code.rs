@@ -260,7 +260,7 @@ fn a_file_whose_name_says_no_language_and_one_that_is_no_text_are_refused() {
         (
             Some(2),
             "error: the name of program.rb says no language\n\
-             hint: say it: --lang javascript, typescript, python or script\n"
+             hint: say it: --lang javascript, typescript, python, script or wasm\n"
                 .to_owned()
         )
     );

@@ -18,9 +18,23 @@ const ASSIGNING: [&str; 15] = [
     "=", ":=", "++", "--", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>=", "&^=",
 ];
 
-/// The statements at the top of a snippet, without their ends.
+/// The statements at the top of a snippet, without their ends. The semicolons between `if`, `for`
+/// or `switch` and its block end none.
 pub(super) fn statements<'t, 'a>(tokens: &'t [Token<'a>]) -> impl Iterator<Item = &'t [Token<'a>]> {
-    tokens.split(|token| token.kind == Kind::End && token.depth == 0)
+    let (mut begins, mut has_block_to_come) = (true, false);
+    tokens.split(move |token| {
+        if token.depth > 0 {
+            return false;
+        }
+        if token.is("{") {
+            has_block_to_come = false;
+        }
+        has_block_to_come |= begins && matches!(token.text, "if" | "for" | "switch");
+        let ends = token.kind == Kind::End && !(has_block_to_come && token.text == ";");
+        begins = ends || token.is("else") || token.is(":");
+        has_block_to_come &= !ends;
+        ends
+    })
 }
 
 /// Whether a statement declares a function or a method.

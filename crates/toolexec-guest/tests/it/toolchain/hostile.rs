@@ -230,7 +230,12 @@ fn answers_that_nobody_reads_do_not_pile_up() {
         guest.socket.shutdown(socket.SHUT_RD)\n\
         return 1";
     let mut place = Place::new(&[]);
-    assert_eq!(place.run(speaks(source)).result, Ok(json!(1)));
+    let result = place.run(speaks(source)).result;
+    // Whether its value comes before it is found to have hung up is a race.
+    assert!(
+        [Ok(json!(1)), Ok(json!(null))].contains(&result),
+        "{result:?}"
+    );
     place.end();
 }
 

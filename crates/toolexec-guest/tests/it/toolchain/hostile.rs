@@ -173,9 +173,8 @@ fn one_that_forks_and_forks_is_ended() {
     let mut start = python(source);
     start.limits.run_ms = Some(3000);
     let mut place = Place::new(&[]);
-    let ran = place.run(start);
-    assert!(ran.result.is_ok() || ran.result.is_err());
-    // The guest has no child any more, of its own or adopted.
+    place.run(start);
+    // However it ended, the guest has no child any more, of its own or adopted.
     let again = place.run(script("cat /proc/$PPID/task/*/children | wc -w"));
     // The script itself.
     assert_eq!(again.stdout.trim(), "1");

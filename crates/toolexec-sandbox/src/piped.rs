@@ -15,13 +15,6 @@ use toolexec_process::{Child, Command, Exit};
 use crate::unavailable;
 
 /// How long a guest may take to its first word.
-#[cfg(any(
-    test,
-    feature = "gvisor",
-    feature = "host",
-    feature = "process",
-    feature = "runc"
-))]
 const FIRST_WORD: Duration = Duration::from_secs(10);
 /// The most of what a guest says at first; the rest stays in the pipe.
 const READ_AHEAD: usize = 4096;
@@ -54,7 +47,6 @@ pub(crate) fn warm(kind: Language) -> [&'static str; 2] {
 pub(crate) struct Piped {
     // Dropped first: the group is killed before its pipes are closed.
     child: Option<Child>,
-    #[cfg(any(feature = "gvisor", feature = "host", feature = "qemu"))]
     pid: u32,
     input: ChildStdin,
     output: ChildStdout,
@@ -63,7 +55,6 @@ pub(crate) struct Piped {
     ended: Option<Ended>,
     /// How long it may take to a word that is waited for.
     patience: Duration,
-    #[cfg(any(feature = "gvisor", feature = "runc"))]
     exit: Option<Exit>,
 }
 
@@ -75,13 +66,6 @@ impl Piped {
     ///
     /// # Cancel safety
     /// Dropping the future ends the guest.
-    #[cfg(any(
-        test,
-        feature = "gvisor",
-        feature = "host",
-        feature = "process",
-        feature = "runc"
-    ))]
     pub(crate) async fn start(command: Command) -> Result<Self> {
         Self::start_within(command, FIRST_WORD).await
     }
@@ -102,7 +86,6 @@ impl Piped {
             return Err(silent(&mut child).await);
         }
         Ok(Self {
-            #[cfg(any(feature = "gvisor", feature = "host", feature = "qemu"))]
             pid: child.pid(),
             child: Some(child),
             input,
@@ -110,7 +93,6 @@ impl Piped {
             said,
             ended: None,
             patience,
-            #[cfg(any(feature = "gvisor", feature = "runc"))]
             exit: None,
         })
     }
@@ -119,7 +101,6 @@ impl Piped {
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    #[cfg(all(any(feature = "process", feature = "qemu"), target_os = "linux"))]
     pub(crate) async fn take_said(&mut self, bytes: usize) -> Result<Vec<u8>> {
         while self.said.len() < bytes {
             self.hear_more().await?;
@@ -131,7 +112,6 @@ impl Piped {
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    #[cfg(all(any(feature = "process", feature = "qemu"), target_os = "linux"))]
     pub(crate) async fn hear(&mut self) -> Result<()> {
         if self.said.is_empty() {
             self.hear_more().await?;
@@ -139,7 +119,6 @@ impl Piped {
         Ok(())
     }
 
-    #[cfg(all(any(feature = "process", feature = "qemu"), target_os = "linux"))]
     async fn hear_more(&mut self) -> Result<()> {
         let more = tokio::time::timeout(self.patience, self.output.read_buf(&mut self.said)).await;
         match (more, &mut self.child) {
@@ -150,7 +129,6 @@ impl Piped {
     }
 
     /// Its process id. Stays after it ended.
-    #[cfg(any(feature = "gvisor", feature = "host", feature = "qemu"))]
     pub(crate) fn pid(&self) -> u32 {
         self.pid
     }
@@ -159,7 +137,7 @@ impl Piped {
     ///
     /// # Errors
     /// When the process is not there, or the kernel is too old.
-    #[cfg(all(feature = "runc", target_os = "linux"))]
+    #[cfg(target_os = "linux")]
     pub(crate) fn adopt(&mut self, pid: u32) -> io::Result<()> {
         match &mut self.child {
             Some(child) => child.adopt(pid),
@@ -169,13 +147,11 @@ impl Piped {
 
     /// The status with which it ended, once [`ended`](Self::ended) has said so and unless it was
     /// killed.
-    #[cfg(any(feature = "gvisor", feature = "runc"))]
     pub(crate) fn exit(&self) -> Option<Exit> {
         self.exit
     }
 
     /// The end of what it wrote to its standard error.
-    #[cfg(feature = "qemu")]
     pub(crate) fn stderr(&self) -> String {
         let child = self.child.as_ref();
         let last = child.and_then(|child| child.stderr().last(10));
@@ -201,10 +177,7 @@ impl Piped {
         if let (None, Some(child)) = (&self.ended, &mut self.child)
             && let Some(exit) = child.wait().now_or_never()
         {
-            #[cfg(any(feature = "gvisor", feature = "runc"))]
-            {
-                self.exit = exit.as_ref().ok().copied();
-            }
+            self.exit = exit.as_ref().ok().copied();
             let how = exit.map_or(Ended::Exited, |exit| why(exit, child));
             self.ended = Some(how);
         }

@@ -156,16 +156,6 @@ impl<L: Launch> Pool<L> {
     }
 
     /// What starts the guests.
-    #[cfg(all(
-        any(
-            feature = "containerd",
-            feature = "gvisor",
-            feature = "process",
-            feature = "qemu",
-            feature = "runc"
-        ),
-        target_os = "linux"
-    ))]
     pub(crate) fn launcher(&self) -> &L {
         &self.shared.launcher
     }

@@ -12,7 +12,7 @@ pub(crate) fn measure(pid: u32) -> GuestMeasure {
     look(pid).map(|seen| seen.measure).unwrap_or_default()
 }
 
-#[cfg(all(feature = "host", not(target_os = "linux")))]
+#[cfg(not(target_os = "linux"))]
 pub(crate) fn of_family(pid: u32) -> GuestMeasure {
     measure(pid)
 }
@@ -23,15 +23,7 @@ pub(crate) fn measure(_pid: u32) -> GuestMeasure {
 }
 
 /// What a process, its children and theirs use now; the time of those that ended is counted.
-#[cfg(all(
-    target_os = "linux",
-    any(
-        feature = "docker",
-        feature = "gvisor",
-        feature = "host",
-        feature = "runc"
-    )
-))]
+#[cfg(target_os = "linux")]
 pub(crate) fn of_family(pid: u32) -> GuestMeasure {
     let own = look(pid).map_or_else(GuestMeasure::default, |seen| GuestMeasure {
         cpu_time: add(seen.measure.cpu_time, Some(seen.ended_children)),
@@ -44,15 +36,7 @@ pub(crate) fn of_family(pid: u32) -> GuestMeasure {
     })
 }
 
-#[cfg(all(
-    target_os = "linux",
-    any(
-        feature = "docker",
-        feature = "gvisor",
-        feature = "host",
-        feature = "runc"
-    )
-))]
+#[cfg(target_os = "linux")]
 fn children(pid: u32) -> Vec<u32> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
     let threads = threads.into_iter().flatten().flatten();
@@ -65,15 +49,7 @@ fn children(pid: u32) -> Vec<u32> {
     threads.flat_map(of_thread).collect()
 }
 
-#[cfg(all(
-    target_os = "linux",
-    any(
-        feature = "docker",
-        feature = "gvisor",
-        feature = "host",
-        feature = "runc"
-    )
-))]
+#[cfg(target_os = "linux")]
 fn add<T: std::ops::Add<Output = T>>(one: Option<T>, other: Option<T>) -> Option<T> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one + other),
@@ -83,7 +59,7 @@ fn add<T: std::ops::Add<Output = T>>(one: Option<T>, other: Option<T>) -> Option
 
 /// Caps what a process may have from here on. What it has already is its engine, which is not
 /// counted: the answer is what that is, and whether the kernel took the caps.
-#[cfg(all(target_os = "linux", any(feature = "host", feature = "process")))]
+#[cfg(target_os = "linux")]
 pub(crate) fn cap(pid: u32, limits: &Limits) -> (GuestMeasure, bool) {
     use rustix::process::{Pid, Resource, Rlimit, prlimit};
     let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
@@ -117,21 +93,8 @@ pub(crate) fn cap(_pid: u32, _limits: &Limits) -> (GuestMeasure, bool) {
 struct Seen {
     measure: GuestMeasure,
     /// In bytes.
-    #[cfg_attr(
-        not(any(test, feature = "host", feature = "process")),
-        expect(dead_code, reason = "what is capped needs it")
-    )]
     address_space: u64,
     /// CPU time of its children that have ended.
-    #[cfg_attr(
-        not(any(
-            feature = "docker",
-            feature = "gvisor",
-            feature = "host",
-            feature = "runc"
-        )),
-        expect(dead_code, reason = "for families")
-    )]
     ended_children: Duration,
 }
 

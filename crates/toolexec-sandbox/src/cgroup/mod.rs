@@ -117,7 +117,6 @@ impl Tree {
 }
 
 /// Where the trees of control groups are mounted, of both versions.
-#[cfg(any(feature = "gvisor", feature = "runc"))]
 pub(crate) fn mount_points() -> Vec<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let mounts = mounts.lines().filter_map(Mount::parse);
@@ -222,7 +221,6 @@ impl Cgroups {
     }
 
     /// What its groups control.
-    #[cfg(feature = "process")]
     pub(crate) fn controllers(&self) -> Vec<Controller> {
         let parents = self.shared.tree.parents.iter();
         parents.map(|(controller, _)| *controller).collect()
@@ -249,7 +247,6 @@ impl Cgroups {
 }
 
 impl Group {
-    #[cfg(feature = "process")]
     pub(crate) fn version(&self) -> Version {
         self.cgroups.version()
     }
@@ -276,7 +273,6 @@ impl Group {
     }
 
     /// How much memory it has now, in bytes.
-    #[cfg(any(feature = "gvisor", feature = "process", feature = "runc"))]
     pub(crate) fn memory(&self) -> Option<u64> {
         let file = match self.cgroups.version() {
             Version::V1 => "memory.usage_in_bytes",

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::shell::{cargo, run as run_loudly, say};
-use crate::{generate, guest, licences, test, tidy};
+use crate::{generate, guest, licences, test, tidy, vm};
 
 /// One part of the checks.
 struct Part {
@@ -42,6 +42,11 @@ const PARTS: &[Part] = &[
     Part {
         name: "test",
         check: || test::run(&test::Options::default()),
+    },
+    Part {
+        // Where a machine cannot be made, that is said.
+        name: "control groups 2",
+        check: || vm::run(&vm::Options::default()),
     },
     Part {
         name: "docs",

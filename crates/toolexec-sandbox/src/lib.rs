@@ -88,6 +88,8 @@ pub mod qemu;
 mod registry;
 #[cfg(all(feature = "runc", target_os = "linux"))]
 pub mod runc;
+#[cfg(all(feature = "linux-guest", target_os = "linux"))]
+mod seccomp;
 #[cfg(any(feature = "host", feature = "linux-guest", feature = "process"))]
 mod usage;
 #[cfg(all(feature = "qemu", target_os = "linux"))]

@@ -11,6 +11,7 @@ use toolexec_core::sandbox::{Enforcement, Enforcer, Isolation, LimitName};
 
 use crate::container::{Kind, Resources};
 use crate::piped::warm;
+use crate::seccomp;
 
 /// The label of all that is ours; its value is the name that tells whose.
 pub(super) const OURS: &str = "toolexec.name";
@@ -219,7 +220,7 @@ fn host(kind: &Kind, making: &Making<'_>) -> HostConfig {
         ipc_mode: Some("none".to_owned()),
         readonly_rootfs: Some(true),
         cap_drop: Some(vec!["ALL".to_owned()]),
-        security_opt: Some(vec!["no-new-privileges:true".to_owned()]),
+        security_opt: Some(security(wall, making.delivery)),
         // What a guest says is not kept on the daemon's disk.
         log_config: Some(HostConfigLogConfig {
             typ: Some("none".to_owned()),
@@ -236,6 +237,19 @@ fn host(kind: &Kind, making: &Making<'_>) -> HostConfig {
         mounts: Some(mounts(making)),
         ..HostConfig::default()
     }
+}
+
+/// The daemon's own filter leaves more open than a guest needs, sockets to the hypervisor for one.
+fn security(wall: Wall, delivery: &Delivery) -> Vec<String> {
+    let mut all = vec!["no-new-privileges:true".to_owned()];
+    if wall == Wall::Kernel {
+        let filter = match delivery {
+            Delivery::Image => seccomp::for_guest(),
+            Delivery::File(_) | Delivery::Volume(_) => seccomp::for_programs(),
+        };
+        all.push(format!("seccomp={filter}"));
+    }
+    all
 }
 
 fn pids(wall: Wall, resources: &Resources) -> u64 {
@@ -344,6 +358,7 @@ mod tests {
             ..Limits::default()
         };
         let memory = 164 << 20;
+        let filter = format!("seccomp={}", seccomp::for_programs());
         let expected = json!({
             "Image": "python:3",
             "Entrypoint": ["/toolexec-guest"],
@@ -365,7 +380,7 @@ mod tests {
                 "IpcMode": "none",
                 "ReadonlyRootfs": true,
                 "CapDrop": ["ALL"],
-                "SecurityOpt": ["no-new-privileges:true"],
+                "SecurityOpt": ["no-new-privileges:true", filter],
                 "LogConfig": {"Type": "none"},
                 "Memory": memory,
                 "MemorySwap": memory,
@@ -397,6 +412,17 @@ mod tests {
         let found = ["Runtime", "Memory", "PidsLimit", "Ulimits"].map(|key| host[key].clone());
         let nproc = ulimits(&[("core", 0), ("nofile", 1024), ("nproc", 12)]);
         assert_eq!(found, [json!("runsc"), json!(228 << 20), json!(512), nproc]);
+    }
+
+    #[test]
+    fn a_guest_alone_has_the_fewest_calls_and_a_kernel_of_its_own_filters_for_itself() {
+        let options = |runtime| {
+            let body = body(runtime, &Delivery::Image, &Limits::default());
+            body["HostConfig"]["SecurityOpt"].clone()
+        };
+        let filter = format!("seccomp={}", seccomp::for_guest());
+        assert_eq!(options(None), json!(["no-new-privileges:true", filter]));
+        assert_eq!(options(Some("runsc")), json!(["no-new-privileges:true"]));
     }
 
     #[test]

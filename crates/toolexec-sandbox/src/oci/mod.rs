@@ -1,6 +1,5 @@
 //! Containers that a runtime of the OCI runs from a bundle.
 
-mod seccomp;
 pub(crate) mod spec;
 
 #[cfg(any(feature = "gvisor", feature = "runc"))]

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::seccomp;
 use crate::container::Resources;
 use crate::linux_guest::GUEST_PATH;
+use crate::seccomp;
 
 /// The user and the group of a guest: the one that owns nothing.
 const NOBODY: u32 = 65534;

@@ -246,7 +246,7 @@ const PROGRAMS: &[&str] = &[
 
 /// The filter for a root with nothing in it but the guest: no process is started, nothing is
 /// changed and no socket is made.
-pub(super) fn for_guest() -> Value {
+pub(crate) fn for_guest() -> Value {
     let threads_only = json!({
         "names": ["clone"],
         "action": "SCMP_ACT_ALLOW",
@@ -256,7 +256,7 @@ pub(super) fn for_guest() -> Value {
 }
 
 /// The filter for a root with programs in it.
-pub(super) fn for_programs() -> Value {
+pub(crate) fn for_programs() -> Value {
     let no_namespaces = json!({
         "names": ["clone"],
         "action": "SCMP_ACT_ALLOW",

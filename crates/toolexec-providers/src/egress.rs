@@ -1,35 +1,88 @@
 //! Where requests may go.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::error::Error as StdError;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::{fmt, io};
 
+use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use crate::openapi::Redirects;
+
+/// Why a name has no address to connect to.
+pub(crate) type ResolveError = Box<dyn StdError + Send + Sync>;
 
 /// The address of a host is private, and the configuration does not allow that.
 #[derive(Debug, thiserror::Error)]
 #[error("the host has no public address")]
 pub(crate) struct PrivateAddress;
 
-/// Resolves names to public addresses only. What it answers is what is connected to, so a name
-/// cannot mean one address when it is checked and another when it is used.
-#[derive(Debug)]
-pub(crate) struct PublicResolver;
+/// Finds the addresses of hosts. The rules judge what it finds, and only that is connected to.
+pub trait Names: fmt::Debug + Send + Sync {
+    /// The addresses of a host.
+    fn lookup<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
+}
 
-impl Resolve for PublicResolver {
-    fn resolve(&self, name: Name) -> Resolving {
+/// Asks the resolver of the machine.
+#[derive(Debug)]
+pub(crate) struct SystemNames;
+
+impl Names for SystemNames {
+    fn lookup<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
         Box::pin(async move {
-            let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let public: Vec<_> = found
-                .iter()
-                .copied()
-                .filter(|address| is_public(address.ip()))
-                .collect();
-            if public.is_empty() && !found.is_empty() {
-                return Err(PrivateAddress.into());
-            }
-            Ok(Box::new(public.into_iter()) as Addrs)
+            let found = tokio::net::lookup_host((host, 0)).await?;
+            Ok(found.map(|address| address.ip()).collect())
+        })
+    }
+}
+
+/// Resolves names, to public addresses only unless private ones are allowed. What it answers is
+/// what is connected to, so a name cannot mean one address when it is checked and another when it
+/// is used.
+#[derive(Debug, Clone)]
+pub(crate) struct Resolver {
+    names: Arc<dyn Names>,
+    allow_private: bool,
+}
+
+impl Resolver {
+    pub(crate) fn new(names: Arc<dyn Names>, allow_private: bool) -> Self {
+        Self {
+            names,
+            allow_private,
+        }
+    }
+
+    /// Of the machine's resolver, public addresses only.
+    pub(crate) fn public() -> Self {
+        Self::new(Arc::new(SystemNames), false)
+    }
+
+    /// The addresses of a host that may be connected to: names are looked up once.
+    pub(crate) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let mut found = match bare.parse() {
+            Ok(literal) => vec![literal],
+            Err(_) => self.names.lookup(host).await?,
+        };
+        let known = !found.is_empty();
+        found.retain(|&address| self.allow_private || is_public(address));
+        if found.is_empty() && known {
+            return Err(PrivateAddress.into());
+        }
+        Ok(found)
+    }
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let resolver = self.clone();
+        Box::pin(async move {
+            let found = resolver.addresses(name.as_str()).await?;
+            let addresses = found.into_iter().map(|ip| SocketAddr::new(ip, 0));
+            Ok(Box::new(addresses) as Addrs)
         })
     }
 }

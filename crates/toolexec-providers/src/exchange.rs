@@ -29,6 +29,14 @@ pub(crate) fn only_content(headers: &HeaderMap) -> HeaderMap {
         .collect()
 }
 
+/// Scheme, host and path: a query may hold a key.
+pub(crate) fn place(url: &Url) -> String {
+    let mut bare = url.clone();
+    bare.set_query(None);
+    bare.set_fragment(None);
+    bare.into()
+}
+
 /// Why there is no connection, in words without an address.
 pub(crate) fn reason(error: &reqwest::Error) -> &'static str {
     use std::io::ErrorKind as Io;

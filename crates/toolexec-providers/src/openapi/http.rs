@@ -10,7 +10,7 @@ use toolexec_core::{Error, ErrorKind};
 
 use super::config::{ApiConfig, Redirects};
 use super::request::Prepared;
-use crate::egress::{PrivateAddress, PublicResolver, check_literal, check_redirect};
+use crate::egress::{PrivateAddress, Resolver, check_literal, check_redirect};
 use crate::exchange::{becomes_get, find, only_content, reason, target};
 
 /// Sends requests under the rules of a configuration.
@@ -118,7 +118,7 @@ impl Http {
             // A proxy would connect in our place, to addresses that nobody checks.
             .no_proxy();
         if !self.allow_private {
-            builder = builder.dns_resolver(PublicResolver);
+            builder = builder.dns_resolver(Resolver::public());
         }
         let new = builder.build().map_err(|error| {
             Error::new(ErrorKind::Internal, "the HTTP client cannot be set up").with_source(error)

@@ -1,30 +1,23 @@
 //! Requests under the rules.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, Response};
+use reqwest::{Method, Response};
 use serde_json::{Map, Value, json};
 use toolexec_core::{Args, Error, ErrorKind, Result};
 use url::Url;
 
 use super::rules::{Rule, Rules};
-use crate::egress::{PrivateAddress, PublicResolver, check_literal};
+use crate::clients::Clients;
+use crate::egress::{PrivateAddress, check_literal};
 use crate::exchange::{
-    becomes_get, essence, find, is_json, is_text, only_content, reason, target, text,
+    becomes_get, essence, find, is_json, is_text, only_content, place, reason, target, text,
 };
+use crate::hidden::Hidden;
 
-/// How long connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// What stands in place of a credential that an answer repeats.
-const HIDDEN: &str = "[hidden]";
-/// A shorter credential is not looked for: it would be found where it is none.
-const MIN_HIDDEN: usize = 6;
 /// Headers that belong to the connection, or say where a request goes.
 const OWN_HEADERS: [&str; 9] = [
     "connection",
@@ -41,8 +34,7 @@ const OWN_HEADERS: [&str; 9] = [
 /// Sends requests under rules.
 pub(super) struct Fetcher {
     rules: Rules,
-    // For public addresses, and for all; made at the first use.
-    clients: [Mutex<Option<Client>>; 2],
+    clients: Clients,
 }
 
 /// A request as its caller wrote it.
@@ -59,7 +51,7 @@ impl Fetcher {
     pub(super) fn new(rules: Rules) -> Self {
         Self {
             rules,
-            clients: [Mutex::new(None), Mutex::new(None)],
+            clients: Clients::system(),
         }
     }
 
@@ -77,7 +69,7 @@ impl Fetcher {
 
     async fn send(&self, mut request: Request) -> Result<Value> {
         // Every credential that was sent, to whichever host.
-        let mut secrets = BTreeSet::new();
+        let mut secrets = Hidden::default();
         let most = self.rule(&request, 0)?.limits.max_redirects;
         for hop in 0..=most {
             let rule = self.rule(&request, hop)?;
@@ -120,7 +112,7 @@ impl Fetcher {
         &self,
         request: &Request,
         rule: &Rule,
-        secrets: &mut BTreeSet<String>,
+        secrets: &mut Hidden,
     ) -> Result<Response> {
         let private = || {
             let message = "the host is at a private address, which is not allowed here";
@@ -136,9 +128,9 @@ impl Fetcher {
         }
         for (name, value) in &rule.headers {
             headers.append(name, value.clone());
-            remember(value, secrets);
+            secrets.remember(value);
         }
-        let client = self.client(rule.allow_private)?;
+        let client = self.clients.get(rule.allow_private)?;
         let mut sent = client.request(request.method.clone(), request.url.clone());
         sent = sent.headers(headers);
         if let Some(body) = &request.body {
@@ -159,30 +151,6 @@ impl Fetcher {
             // The address may hold a key.
             Error::new(kind, message).with_source(error.without_url())
         })
-    }
-
-    fn client(&self, allow_private: bool) -> Result<Client> {
-        let slot = &self.clients[usize::from(allow_private)];
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = &*slot {
-            return Ok(client.clone());
-        }
-        // An error means that the process chose a provider before; that one serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = Client::builder()
-            .user_agent(concat!("toolexec/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            // A proxy would connect in our place, to addresses that nobody checks.
-            .no_proxy();
-        if !allow_private {
-            builder = builder.dns_resolver(PublicResolver);
-        }
-        let client = builder.build().map_err(|error| {
-            Error::new(ErrorKind::Internal, "the HTTP client cannot be set up").with_source(error)
-        })?;
-        *slot = Some(client.clone());
-        Ok(client)
     }
 }
 
@@ -237,7 +205,7 @@ async fn read(
     mut response: Response,
     request: &Request,
     most: usize,
-    secrets: &BTreeSet<String>,
+    secrets: &Hidden,
 ) -> Result<Value> {
     let mut bytes = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(|error| {
@@ -256,14 +224,14 @@ async fn read(
         .get(CONTENT_TYPE)
         .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
         .unwrap_or_default();
-    let bytes = hide_in_bytes(bytes, secrets);
+    let bytes = secrets.bytes(&bytes);
     let headers = response.headers().iter().map(|(name, value)| {
         let text = String::from_utf8_lossy(value.as_bytes());
-        (name.as_str().to_owned(), hide(&text, secrets).into())
+        (name.as_str().to_owned(), secrets.text(&text).into())
     });
     Ok(json!({
         "status": response.status().as_u16(),
-        "url": hide(request.url.as_str(), secrets),
+        "url": secrets.text(request.url.as_str()),
         "headers": headers.collect::<Map<String, Value>>(),
         "body": body(&media_type, &bytes, request.reads_json),
     }))
@@ -285,46 +253,6 @@ fn headers(given: Option<&Value>) -> Result<HeaderMap> {
         headers.append(key, value);
     }
     Ok(headers)
-}
-
-/// Scheme, host and path: a query may hold a key.
-fn place(url: &Url) -> String {
-    let mut bare = url.clone();
-    bare.set_query(None);
-    bare.set_fragment(None);
-    bare.into()
-}
-
-/// Keeps a credential, and its part after a scheme such as `Bearer`.
-fn remember(value: &HeaderValue, secrets: &mut BTreeSet<String>) {
-    let Ok(text) = std::str::from_utf8(value.as_bytes()) else {
-        return;
-    };
-    let part = text.split_once(' ').map(|(_, part)| part.trim());
-    let all = [Some(text), part].into_iter().flatten();
-    secrets.extend(
-        all.filter(|text| text.len() >= MIN_HIDDEN)
-            .map(str::to_owned),
-    );
-}
-
-fn hide(text: &str, secrets: &BTreeSet<String>) -> String {
-    // Longer ones first: one may be a part of another.
-    let mut ordered: Vec<&String> = secrets.iter().collect();
-    ordered.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    ordered.into_iter().fold(text.to_owned(), |text, secret| {
-        text.replace(secret.as_str(), HIDDEN)
-    })
-}
-
-fn hide_in_bytes(bytes: Vec<u8>, secrets: &BTreeSet<String>) -> Vec<u8> {
-    if secrets.is_empty() {
-        return bytes;
-    }
-    match String::from_utf8(bytes) {
-        Ok(text) => hide(&text, secrets).into_bytes(),
-        Err(error) => error.into_bytes(),
-    }
 }
 
 fn body(media_type: &str, bytes: &[u8], reads_json: bool) -> Value {

@@ -13,7 +13,7 @@
 //!   read another path in it than the rule did.
 
 mod fetch;
-mod rules;
+pub(crate) mod rules;
 
 use std::fmt;
 use std::sync::Arc;

@@ -14,6 +14,17 @@ use crate::secret::Secret;
 /// What is read where a rule names no method.
 const READING: [Method; 2] = [Method::GET, Method::HEAD];
 
+/// What a rule allows that nobody looks into.
+const EVERY: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+];
+
 /// A rule: requests that are allowed, and what is added to them.
 #[derive(Debug, Clone, Default)]
 pub struct WebRule {
@@ -28,6 +39,10 @@ pub struct WebRule {
     pub headers: Vec<(String, Secret)>,
     /// Whether the host may be at a private, loopback or link-local address.
     pub allow_private: bool,
+    /// Whether a proxy passes connections to this origin on without looking into them: for
+    /// web sockets, and for clients that trust nobody else's certificate. Such a rule allows every
+    /// request there, and names no method, path or header.
+    pub tunnel: bool,
     /// What a request that this rule allows may take.
     pub limits: WebLimits,
 }
@@ -58,6 +73,12 @@ pub enum WebError {
         /// The rule.
         origin: String,
     },
+    /// A rule that nobody looks into names what must be looked for.
+    #[error("a tunnel is not looked into: remove methods, paths and headers (rule for {origin})")]
+    Tunnel {
+        /// The rule.
+        origin: String,
+    },
     /// A header's name or value cannot be sent.
     #[error("the header {name:?} cannot be sent (rule for {origin})")]
     Header {
@@ -70,41 +91,88 @@ pub enum WebError {
 
 /// Rules that were read.
 #[derive(Debug, Clone)]
-pub(super) struct Rules(Arc<[Rule]>);
+pub(crate) struct Rules(Arc<[Rule]>);
 
 /// A rule that was read.
 #[derive(Debug)]
-pub(super) struct Rule {
+pub(crate) struct Rule {
     origin: String,
     scheme: String,
     host: String,
     port: Option<u16>,
     methods: Vec<Method>,
     paths: Vec<String>,
-    pub(super) headers: HeaderMap,
-    pub(super) allow_private: bool,
-    pub(super) limits: WebLimits,
+    pub(crate) headers: HeaderMap,
+    pub(crate) allow_private: bool,
+    tunnel: bool,
+    pub(crate) limits: WebLimits,
+}
+
+/// What the rules lack for a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Gap {
+    /// No rule names its origin.
+    Origin,
+    /// Rules for its origin allow other methods.
+    Method,
+    /// Rules for its origin allow other paths.
+    Path,
+}
+
+/// What becomes of a connection to a host.
+#[derive(Debug)]
+pub(crate) enum Way<'r> {
+    /// Its requests are judged, each alone.
+    Inspect,
+    /// It is passed on as it is.
+    Tunnel(&'r Rule),
 }
 
 impl Rules {
-    pub(super) fn new(rules: impl IntoIterator<Item = WebRule>) -> Result<Self, WebError> {
+    pub(crate) fn new(rules: impl IntoIterator<Item = WebRule>) -> Result<Self, WebError> {
         let rules: Result<Vec<Rule>, WebError> = rules.into_iter().map(Rule::new).collect();
         Ok(Self(rules?.into()))
     }
 
     /// The first rule that allows a request.
-    pub(super) fn find(&self, method: &Method, url: &Url) -> Option<&Rule> {
+    pub(crate) fn find(&self, method: &Method, url: &Url) -> Option<&Rule> {
         self.0.iter().find(|rule| rule.allows(method, url))
     }
 
+    /// What is missing for a request that no rule allows.
+    pub(crate) fn gap(&self, method: &Method, url: &Url) -> Gap {
+        let there: Vec<&Rule> = self.0.iter().filter(|rule| rule.fits_origin(url)).collect();
+        if there.is_empty() {
+            Gap::Origin
+        } else if there.iter().any(|rule| rule.methods.contains(method)) {
+            Gap::Path
+        } else {
+            Gap::Method
+        }
+    }
+
+    /// What becomes of a connection to a host, if a rule names it.
+    pub(crate) fn way(&self, host: &str, port: u16) -> Option<Way<'_>> {
+        let there = || self.0.iter().filter(|rule| rule.fits_place(host, port));
+        if there().any(|rule| !rule.tunnel) {
+            return Some(Way::Inspect);
+        }
+        there().next().map(Way::Tunnel)
+    }
+
+    /// Whether some connections are passed on as they are.
+    pub(crate) fn have_tunnels(&self) -> bool {
+        self.0.iter().any(|rule| rule.tunnel)
+    }
+
     /// Whether no rule allows more than reading.
-    pub(super) fn only_read(&self) -> bool {
+    pub(crate) fn only_read(&self) -> bool {
         let methods = self.0.iter().flat_map(|rule| &rule.methods);
         methods.into_iter().all(|method| READING.contains(method))
     }
 
     /// What is allowed, for people and models.
-    pub(super) fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         if self.0.is_empty() {
             return "nothing".to_owned();
         }
@@ -132,7 +200,16 @@ impl Rule {
             return Err(wrong());
         }
         let star = if below.len() < origin.len() { "." } else { "" };
-        let methods = methods(&rule.methods, &origin)?;
+        let is_bounded =
+            !(rule.methods.is_empty() && rule.paths.is_empty() && rule.headers.is_empty());
+        if rule.tunnel && is_bounded {
+            return Err(WebError::Tunnel { origin });
+        }
+        let methods = if rule.tunnel {
+            EVERY.to_vec()
+        } else {
+            methods(&rule.methods, &origin)?
+        };
         if let Some(path) = rule.paths.iter().find(|path| !path.starts_with(['/', '*'])) {
             let path = path.clone();
             return Err(WebError::Path { path, origin });
@@ -145,26 +222,31 @@ impl Rule {
             paths: rule.paths,
             headers: headers(&rule.headers, &origin)?,
             allow_private: rule.allow_private,
+            tunnel: rule.tunnel,
             limits: rule.limits,
             origin,
         })
     }
 
     fn allows(&self, method: &Method, url: &Url) -> bool {
-        let Some(host) = url.host_str() else {
+        self.fits_origin(url) && self.methods.contains(method) && self.allows_path(url.path())
+    }
+
+    fn fits_origin(&self, url: &Url) -> bool {
+        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             return false;
         };
+        url.scheme() == self.scheme && self.fits_place(host, port)
+    }
+
+    fn fits_place(&self, host: &str, port: u16) -> bool {
         let host = host.trim_end_matches('.');
         let fits_host = if self.host.starts_with('.') {
             host.len() > self.host.len() && host.ends_with(&self.host)
         } else {
             host == self.host
         };
-        fits_host
-            && url.scheme() == self.scheme
-            && url.port_or_known_default() == self.port
-            && self.methods.contains(method)
-            && self.allows_path(url.path())
+        fits_host && self.port == Some(port)
     }
 
     fn allows_path(&self, path: &str) -> bool {
@@ -214,6 +296,9 @@ fn headers(pairs: &[(String, Secret)], origin: &str) -> Result<HeaderMap, WebErr
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.tunnel {
+            return write!(f, "everything at {}", self.origin);
+        }
         let methods: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
         write!(f, "{} {}", methods.join(", "), self.origin)?;
         match self.paths.as_slice() {

@@ -12,6 +12,7 @@ mod github;
 mod hostile;
 mod httpbin;
 mod prism;
+mod proxy;
 mod run_path;
 mod server;
 mod support;

@@ -4,9 +4,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -67,6 +71,7 @@ pub(crate) fn json(body: &serde_json::Value) -> Answer {
 /// A server on a loopback port; ended when dropped.
 pub(crate) struct Server {
     address: SocketAddr,
+    certificate: String,
     requests: Arc<Mutex<Vec<Request>>>,
     task: JoinHandle<()>,
 }
@@ -75,21 +80,60 @@ impl Server {
     pub(crate) async fn start(
         handler: impl Fn(&Request) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1", None, handler).await
+    }
+
+    /// A server of `https`, with a certificate of its own making for a host.
+    pub(crate) async fn start_tls(
+        host: &str,
+        handler: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_at("127.0.0.1", Some(host), handler).await
+    }
+
+    /// A server on an address of this machine.
+    pub(crate) async fn start_at(
+        ip: &str,
+        host: Option<&str>,
+        handler: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind((ip, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let (seen, handler) = (requests.clone(), Arc::new(handler));
+        let tls = host.map(acceptor);
+        let certificate = tls.as_ref().map(|(_, pem)| pem.clone());
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, seen.clone(), handler.clone()));
+                let (seen, handler) = (seen.clone(), handler.clone());
+                let Some((acceptor, _)) = &tls else {
+                    connections.spawn(serve(stream, seen, handler));
+                    continue;
+                };
+                let accepting = acceptor.accept(stream);
+                connections.spawn(async move {
+                    if let Ok(stream) = accepting.await {
+                        serve(stream, seen, handler).await;
+                    }
+                });
             }
         });
         Self {
             address,
+            certificate: certificate.unwrap_or_default(),
             requests,
             task,
         }
+    }
+
+    /// The certificate of a server of `https`, in PEM.
+    pub(crate) fn certificate(&self) -> &str {
+        &self.certificate
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
     }
 
     pub(crate) fn url(&self) -> String {
@@ -108,8 +152,21 @@ impl Drop for Server {
     }
 }
 
+fn acceptor(host: &str) -> (TlsAcceptor, String) {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(vec![host.to_owned()]).unwrap();
+    let key = signing_key.serialize_der().try_into().unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)
+        .unwrap();
+    (TlsAcceptor::from(Arc::new(config)), cert.pem())
+}
+
 async fn serve(
-    mut stream: TcpStream,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     seen: Arc<Mutex<Vec<Request>>>,
     handler: Arc<impl Fn(&Request) -> Answer>,
 ) {
@@ -140,7 +197,7 @@ async fn serve(
     let _ = stream.shutdown().await;
 }
 
-async fn read(stream: &mut TcpStream) -> Option<Request> {
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Request> {
     let mut bytes = Vec::new();
     let end = loop {
         if stream.read_buf(&mut bytes).await.ok()? == 0 {

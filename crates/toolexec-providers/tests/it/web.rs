@@ -23,6 +23,7 @@ fn rule(origin: &str, paths: &[&str]) -> WebRule {
             max_redirects: 2,
             ..WebLimits::default()
         },
+        ..WebRule::default()
     }
 }
 

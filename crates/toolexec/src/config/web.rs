@@ -7,11 +7,12 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toolexec_core::{Error, Source};
+use toolexec_providers::Secret;
 use toolexec_providers::web::{Web, WebLimits, WebRule};
 
-use super::ConfigError;
 use super::document::Document;
 use super::units::{Size, Time};
+use super::{Config, ConfigError};
 
 /// The namespace of the tool, and the name of its source.
 pub(super) const WEB: &str = "web";
@@ -35,6 +36,9 @@ pub struct WebSection {
     pub headers: BTreeMap<String, String>,
     /// Whether the host may be at a private, loopback or link-local address. Default: false.
     pub allow_private: Option<bool>,
+    /// Whether the proxy passes connections to this origin on without looking into them, for
+    /// web sockets; then there are no methods, paths or headers. Default: false.
+    pub tunnel: Option<bool>,
     /// How long a request may take. Default: 60s.
     pub timeout: Option<Time>,
     /// The largest answer. Default: 10MiB.
@@ -43,6 +47,17 @@ pub struct WebSection {
     pub max_redirects: Option<usize>,
     /// Whether it is used. Default: true.
     pub enabled: Option<bool>,
+}
+
+impl Config {
+    /// The rules of the section `[web]` by their names, as a
+    /// [`Proxy`](toolexec_providers::Proxy) takes them.
+    pub fn web_rules(&self) -> BTreeMap<String, WebRule> {
+        let sections = self.sections.web.iter();
+        sections
+            .map(|(name, section)| (name.clone(), rule(section)))
+            .collect()
+    }
 }
 
 /// The source of the tool, if anything may be fetched.
@@ -62,10 +77,10 @@ pub(super) fn check(
     section: &WebSection,
 ) -> Result<(), ConfigError> {
     // What a variable holds is not known when it is not set.
-    let alone = WebRule {
-        headers: Vec::new(),
-        ..rule(section)
-    };
+    let mut alone = rule(section);
+    for (_, value) in &mut alone.headers {
+        *value = Secret::new("");
+    }
     let checked = Web::new(WEB, WEB, [alone]).map(drop);
     checked.map_err(|error: Error| document.at_key(&[WEB, name], error.guest_message().to_owned()))
 }
@@ -81,6 +96,7 @@ fn rule(section: &WebSection) -> WebRule {
             .map(|(name, value)| (name.clone(), value.clone().into()))
             .collect(),
         allow_private: section.allow_private.unwrap_or_default(),
+        tunnel: section.tunnel.unwrap_or_default(),
         limits: WebLimits {
             timeout: section
                 .timeout

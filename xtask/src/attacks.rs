@@ -2,17 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::{Map, Value};
 use toolexec_hostile::ways_out::WAYS_OUT;
 
-use crate::shell::workspace;
-
-/// Where the results are: `SUITE@SANDBOX.snap`.
-const RESULTS: &str = "crates/toolexec-sandbox/tests/attacks";
+use crate::results::{self, Results};
 
 /// The suites, each with its heading and what the results mean.
 const SUITES: [(&str, &str, &str); 3] = [
@@ -33,14 +28,11 @@ const SUITES: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// The results of a suite: for each attack, what came of it in each sandbox.
-type Results = Map<String, Value>;
-
 /// The page.
 pub(crate) fn page() -> Result<Vec<u8>> {
     let mut all = BTreeMap::new();
     for (suite, ..) in SUITES {
-        all.insert(suite, read(suite)?);
+        all.insert(suite, results::of(suite)?);
     }
     let mut page = String::from(
         "# Attacks\n\n\
@@ -61,33 +53,6 @@ pub(crate) fn page() -> Result<Vec<u8>> {
         table(&mut page, &all[suite])?;
     }
     Ok(page.into_bytes())
-}
-
-/// The results by sandbox.
-fn read(suite: &str) -> Result<BTreeMap<String, Results>> {
-    let mut all = BTreeMap::new();
-    let dir = workspace().join(RESULTS);
-    for entry in fs::read_dir(&dir).with_context(|| format!("cannot read {RESULTS}"))? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let parts = name
-            .strip_suffix(".snap")
-            .and_then(|name| name.split_once('@'));
-        if let Some((of, sandbox)) = parts
-            && of == suite
-        {
-            let sandbox = sandbox.to_owned();
-            all.insert(sandbox, results(&path)?);
-        }
-    }
-    Ok(all)
-}
-
-/// What stands below the head of a snapshot.
-fn results(path: &Path) -> Result<Results> {
-    let text = fs::read_to_string(path)?;
-    let body = text.splitn(3, "---\n").nth(2).context("no snapshot")?;
-    serde_json::from_str(body).with_context(|| format!("{} is no snapshot", path.display()))
 }
 
 fn ways_out(

@@ -4,9 +4,9 @@ use std::fs;
 
 use anyhow::{Context, Result, bail};
 
-use crate::attacks;
 use crate::guest::target_directory;
 use crate::shell::{cargo, command, quiet, say, workspace};
+use crate::{attacks, sandboxes};
 
 /// A generated file and what makes it.
 struct Generated {
@@ -22,6 +22,10 @@ const FILES: &[Generated] = &[
     Generated {
         path: "docs/attacks.md",
         make: attacks::page,
+    },
+    Generated {
+        path: "docs/sandboxes.md",
+        make: sandboxes::page,
     },
 ];
 

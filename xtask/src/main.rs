@@ -10,6 +10,8 @@ mod guest;
 mod image;
 mod licences;
 mod peers;
+mod results;
+mod sandboxes;
 mod shell;
 mod test;
 mod tidy;
@@ -60,6 +62,8 @@ enum Task {
     },
     /// Run every bench once, without measuring.
     Benches,
+    /// Keep the medians that the benches of sandboxes measured, for docs/sandboxes.md.
+    Measured,
     /// Calls a second over HTTP beside a bare rmcp server; needs wrk.
     BenchHttp(bench_http::Options),
     /// Check the rules that no compiler checks.
@@ -80,6 +84,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "guest")]
         Task::GuestImage { module, packed } => image::run(&module, &packed),
         Task::Benches => test::benches(),
+        Task::Measured => sandboxes::keep(),
         Task::BenchHttp(options) => bench_http::run(&options),
         Task::Tidy => tidy::run(),
         Task::Vm(options) => vm::run(&options),

@@ -108,6 +108,7 @@ fn features() -> Result<()> {
         "wasm",
         "containerd",
         "docker",
+        "firecracker",
         "gvisor",
         "qemu",
         "runc",

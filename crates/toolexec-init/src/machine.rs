@@ -14,6 +14,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::system::{RebootCommand, finit_module, reboot};
 use rustix::time::{ClockId, clock_settime};
 
+use crate::vsock::{self, Listener};
 use crate::word::Word;
 
 const MODULES: &str = "/modules";
@@ -35,21 +36,34 @@ const RLIMITS: [(Resource, u64); 6] = [
     (Resource::Sigpending, 64),
 ];
 
-/// Makes the machine ready and runs the guest; how it ended.
-pub(crate) fn run() -> Result<String, String> {
+/// The end of the guest.
+pub(crate) struct End {
+    /// How it ended.
+    pub(crate) how: String,
+    /// Dropping it waits until the host has what the guest said last.
+    _port: File,
+}
+
+/// Makes the machine ready and runs the guest.
+pub(crate) fn run() -> Result<End, String> {
     let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
     mount(c"dev", c"/dev", c"devtmpfs", flags, None).map_err(failed("mounting /dev"))?;
     mount(c"proc", c"/proc", c"proc", flags, None).map_err(failed("mounting /proc"))?;
-    load_modules()?;
-    let mut port = open_port()?;
-    let word = ask(&mut port)?;
-    become_itself(&word)?;
-    let ended = guest(port, &word)?;
-    let starved = is_starved();
-    Ok(if starved {
-        format!("{ended}, out of memory")
+    let vsock = vsock::port();
+    load_modules(vsock.is_some())?;
+    let (port, word) = if let Some(number) = vsock {
+        heard_by(&Listener::new(number)?)?
     } else {
-        ended
+        let mut port = open_port()?;
+        let word = ask(&mut port)?.ok_or("the host hung up")?;
+        (port, word)
+    };
+    become_itself(&word)?;
+    let ended = guest(&port, &word)?;
+    let why = if is_starved() { ", out of memory" } else { "" };
+    Ok(End {
+        how: format!("{ended}{why}"),
+        _port: port,
     })
 }
 
@@ -57,8 +71,11 @@ pub(crate) fn run() -> Result<String, String> {
 pub(crate) fn power_off() {
     // Whoever reads the console has all of it then.
     rustix::fs::sync();
-    let _ = reboot(RebootCommand::PowerOff);
-    // A machine that cannot be switched off ends when it is started anew.
+    if vsock::port().is_none() {
+        let _ = reboot(RebootCommand::PowerOff);
+    }
+    // A machine that cannot be switched off, as those with a virtual socket, ends when it is
+    // started anew.
     let _ = reboot(RebootCommand::Restart);
 }
 
@@ -66,21 +83,47 @@ fn failed<E: Display>(step: &str) -> impl Fn(E) -> String + '_ {
     move |error| format!("{step} failed: {error}")
 }
 
-/// Loads every module, in the order of their names.
-fn load_modules() -> Result<(), String> {
+/// Loads the modules in the order of their names, without the drivers of what is not there.
+fn load_modules(has_vsock: bool) -> Result<(), String> {
     let entries = fs::read_dir(MODULES).map_err(failed("looking for modules"))?;
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths {
-        let loaded = File::open(&path).and_then(|file| Ok(finit_module(file, c"", 0)?));
         let name = path
             .file_name()
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
+        if !is_needed(&name, has_vsock) {
+            continue;
+        }
+        let loaded = File::open(&path).and_then(|file| Ok(finit_module(file, c"", 0)?));
         loaded.map_err(failed(&format!("loading the module {name}")))?;
     }
     Ok(())
+}
+
+/// Whether a machine with a virtual socket, or one with a serial port, has a use for a module.
+fn is_needed(module: &str, has_vsock: bool) -> bool {
+    match (
+        module.contains("vsock") || module.contains("rng"),
+        module.contains("console"),
+    ) {
+        (true, _) => has_vsock,
+        (_, true) => !has_vsock,
+        _ => true,
+    }
+}
+
+/// The connection over which a host said its word. One that breaks before is forgotten: that of a
+/// machine that was saved while it waited does not come back with it.
+fn heard_by(listener: &Listener) -> Result<(File, Word), String> {
+    loop {
+        let mut port = listener.accept()?;
+        if let Some(word) = ask(&mut port)? {
+            return Ok((port, word));
+        }
+    }
 }
 
 /// The port to the host, once both ends of it are there.
@@ -106,23 +149,26 @@ fn has_host(port: &File) -> bool {
     asked.is_ok() && !fds[0].revents().contains(PollFlags::HUP)
 }
 
-/// Says that the machine is ready and waits for the host's word.
-fn ask(port: &mut File) -> Result<Word, String> {
-    port.write_all(b"R").map_err(failed("telling the host"))?;
+/// Says that the machine is ready and waits for the host's word. Nothing, when the host is gone.
+fn ask(port: &mut File) -> Result<Option<Word>, String> {
     let mut line = Vec::new();
+    if port.write_all(b"R").is_err() {
+        return Ok(None);
+    }
     // Byte for byte: what comes after the word is for the guest.
     loop {
         let mut byte = [0];
         match port.read(&mut byte) {
-            Ok(0) => return Err("the host hung up".to_owned()),
+            Ok(0) => return Ok(None),
             Ok(_) if byte[0] == b'\n' => break,
             Ok(_) if line.len() < LONGEST => line.push(byte[0]),
             Ok(_) => return Err("the host's word has no end".to_owned()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed("reading the host's word")(error)),
+            Err(_) => return Ok(None),
         }
     }
     Word::parse(&String::from_utf8_lossy(&line))
+        .map(Some)
         .ok_or_else(|| "the host's word is not of this version".to_owned())
 }
 
@@ -151,7 +197,7 @@ fn reseed(random: &File) -> io::Result<()> {
 }
 
 /// Runs the guest, as nobody, until it ends.
-fn guest(port: File, word: &Word) -> Result<String, String> {
+fn guest(port: &File, word: &Word) -> Result<String, String> {
     for (resource, most) in RLIMITS.into_iter().chain([(Resource::Nproc, word.pids)]) {
         let both = Rlimit {
             current: Some(most),
@@ -160,7 +206,8 @@ fn guest(port: File, word: &Word) -> Result<String, String> {
         setrlimit(resource, both).map_err(failed("setting resource limits"))?;
     }
     rustix::thread::set_no_new_privs(true).map_err(failed("forbidding new privileges"))?;
-    let output = port.try_clone().map_err(failed("sharing the port"))?;
+    let share = || port.try_clone().map_err(failed("sharing the port"));
+    let (input, output) = (share()?, share()?);
     #[expect(clippy::disallowed_methods, reason = "the only program there is")]
     let mut command = Command::new(GUEST);
     command
@@ -168,7 +215,7 @@ fn guest(port: File, word: &Word) -> Result<String, String> {
         .env_clear()
         .uid(NOBODY)
         .gid(NOBODY)
-        .stdin(Stdio::from(port))
+        .stdin(Stdio::from(input))
         .stdout(Stdio::from(output));
     let mut child = command.spawn().map_err(failed("starting the guest"))?;
     drop(command);
@@ -192,4 +239,29 @@ fn is_starved() -> bool {
         .lines()
         .find_map(|line| line.strip_prefix("oom_kill "));
     kills.is_some_and(|kills| kills != "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_drivers_of_what_is_there_are_loaded() {
+        let all = [
+            "00-virtio_ring.ko",
+            "01-virtio_console.ko",
+            "02-vmw_vsock_virtio_transport.ko",
+            "03-virtio_rng.ko",
+        ];
+        let loaded = |has_vsock| {
+            let needed = all.map(|name| is_needed(name, has_vsock));
+            all.into_iter()
+                .zip(needed)
+                .filter(|(_, is)| *is)
+                .map(|(name, _)| name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(loaded(false), [all[0], all[1]]);
+        assert_eq!(loaded(true), [all[0], all[2], all[3]]);
+    }
 }

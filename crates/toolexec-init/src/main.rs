@@ -1,11 +1,14 @@
 //! The first process of a virtual machine that toolexec starts: loads modules, waits for the
-//! host's word, and runs the guest behind the port to the host.
+//! host's word, and runs the guest behind the port to the host: a virtual socket where the command
+//! line of the kernel names one, otherwise a serial port.
 //!
 //! What makes a machine itself comes with that word: the time and the seed of its random numbers.
 //! So a machine may be saved while it waits and be restored many times, and no two are alike.
 
 #[cfg(target_os = "linux")]
 mod machine;
+#[cfg(target_os = "linux")]
+mod vsock;
 #[cfg(target_os = "linux")]
 mod word;
 
@@ -25,7 +28,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     match machine::run() {
-        Ok(ended) => eprintln!("toolexec-init: the guest ended: {ended}"),
+        Ok(end) => eprintln!("toolexec-init: the guest ended: {}", end.how),
         Err(why) => eprintln!("toolexec-init: {why}"),
     }
     machine::power_off();

@@ -31,7 +31,9 @@ pub struct Child {
     stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
     stderr: Tail,
-    stderr_task: Option<JoinHandle<()>>,
+    // What fills the tail.
+    readers: Vec<JoinHandle<()>>,
+    label: String,
 }
 
 /// How a child ended.
@@ -54,10 +56,10 @@ impl Child {
         let pid = inner.id().ok_or_else(ended)?;
         let group = Group::new(i32::try_from(pid).map_err(io::Error::other)?, registrar);
         let stderr = Tail::new(stderr_tail);
-        let stderr_task = inner
-            .stderr
-            .take()
-            .map(|pipe| tokio::spawn(stderr.clone().fill(pipe, label)));
+        let readers = inner.stderr.take().into_iter();
+        let readers = readers
+            .map(|pipe| tokio::spawn(stderr.clone().fill(pipe, label.clone())))
+            .collect();
         Ok(Self {
             group,
             stdin: inner.stdin.take(),
@@ -67,7 +69,8 @@ impl Child {
             adopted: Vec::new(),
             pid,
             stderr,
-            stderr_task,
+            readers,
+            label,
         })
     }
 
@@ -84,6 +87,23 @@ impl Child {
     /// The pipe from its standard output, once.
     pub fn take_stdout(&mut self) -> Option<ChildStdout> {
         self.stdout.take()
+    }
+
+    /// Keeps the end of its standard output too, line for line among those of its standard error.
+    /// Does nothing when the pipe was taken.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn tail_stdout(&mut self) {
+        if let Some(pipe) = self.stdout.take() {
+            let fill = self.stderr.clone().fill(pipe, self.label.clone());
+            self.readers.push(tokio::spawn(fill));
+        }
+    }
+
+    /// Whether everything that it wrote was read, which may be a moment after it ended.
+    pub fn is_drained(&self) -> bool {
+        self.readers.iter().all(JoinHandle::is_finished)
     }
 
     /// The end of its standard error.
@@ -136,18 +156,22 @@ impl Child {
     /// # Cancel safety
     /// Safe.
     pub async fn stderr_to_end(&mut self) -> Tail {
-        if let Some(task) = &mut self.stderr_task {
-            let _ = tokio::time::timeout(STDERR_GRACE, task).await;
-            self.stderr_task = None;
-        }
+        let readers = &mut self.readers;
+        let drain = async {
+            while let Some(reader) = readers.last_mut() {
+                let _ = reader.await;
+                readers.pop();
+            }
+        };
+        let _ = tokio::time::timeout(STDERR_GRACE, drain).await;
         self.stderr.clone()
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if let Some(task) = &self.stderr_task {
-            task.abort();
+        for reader in &self.readers {
+            reader.abort();
         }
     }
 }

@@ -12,6 +12,7 @@
 //! | `gvisor` | [`gvisor`]: the guest on a kernel of its own, gVisor's (Linux) | a kernel of its own |
 //! | `containerd` | [`containerd`]: the guest in a container of containerd (Linux) | the kernel's, or its runtime's |
 //! | `docker` | [`docker`]: the guest in a container of a Docker daemon, of any image (Linux) | the kernel's, or a kernel of its own |
+//! | `firecracker` | [`firecracker`]: the guest in a virtual machine of Firecracker (Linux) | a kernel of its own |
 //! | `qemu` | [`qemu`]: the guest in a virtual machine (Linux) | a kernel of its own |
 //! | `host` | [`host`]: the guest as a child process | none; for `dev` only |
 
@@ -20,6 +21,7 @@
     not(all(
         feature = "containerd",
         feature = "docker",
+        feature = "firecracker",
         feature = "gvisor",
         feature = "host",
         feature = "process",
@@ -37,6 +39,7 @@ mod stream;
 #[cfg(all(
     target_os = "linux",
     any(
+        feature = "firecracker",
         feature = "gvisor",
         feature = "process",
         feature = "qemu",
@@ -49,6 +52,7 @@ mod cgroup;
     any(
         feature = "containerd",
         feature = "docker",
+        feature = "firecracker",
         feature = "gvisor",
         feature = "qemu",
         feature = "runc"
@@ -60,10 +64,23 @@ pub mod containerd;
 #[cfg(all(feature = "docker", target_os = "linux"))]
 pub mod docker;
 pub mod doctor;
+#[cfg(all(feature = "firecracker", target_os = "linux"))]
+pub mod firecracker;
 #[cfg(all(feature = "gvisor", target_os = "linux"))]
 pub mod gvisor;
 #[cfg(feature = "host")]
 pub mod host;
+#[cfg(all(
+    target_os = "linux",
+    any(
+        feature = "containerd",
+        feature = "firecracker",
+        feature = "gvisor",
+        feature = "qemu",
+        feature = "runc"
+    )
+))]
+mod installed;
 #[cfg(all(any(feature = "linux-guest", feature = "process"), target_os = "linux"))]
 mod label;
 #[cfg(all(feature = "linux-guest", target_os = "linux"))]
@@ -92,12 +109,14 @@ pub mod runc;
 mod seccomp;
 #[cfg(any(feature = "host", feature = "linux-guest", feature = "process"))]
 mod usage;
-#[cfg(all(feature = "qemu", target_os = "linux"))]
+#[cfg(all(any(feature = "firecracker", feature = "qemu"), target_os = "linux"))]
 pub mod vm;
 #[cfg(feature = "wasm")]
 pub mod wasm;
 
-pub use registry::{ContainerdSetup, DockerSetup, GvisorSetup, QemuSetup, RuncSetup, Setup};
+pub use registry::{
+    ContainerdSetup, DockerSetup, FirecrackerSetup, GvisorSetup, QemuSetup, RuncSetup, Setup,
+};
 
 /// An error of a sandbox that cannot be used.
 fn unavailable(message: &str) -> toolexec_core::Error {

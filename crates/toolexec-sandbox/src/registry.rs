@@ -22,6 +22,7 @@ pub struct Setup {
     containerd: ContainerdSetup,
     kata: ContainerdSetup,
     qemu: QemuSetup,
+    firecracker: FirecrackerSetup,
 }
 
 /// What the sandbox `docker` is to use, where it is not what it uses by itself.
@@ -74,8 +75,18 @@ pub struct QemuSetup {
     pub warm: Option<usize>,
 }
 
-/// Sandboxes that configurations may name and that this version does not have.
-const NOT_YET: [&str; 1] = ["firecracker"];
+/// What the sandbox `firecracker` is to use, where it is not what it uses by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FirecrackerSetup {
+    /// The program, by name or path.
+    pub program: Option<PathBuf>,
+    /// The directory of an image.
+    pub image: Option<PathBuf>,
+    /// Whether machines with the usual limits are saved and restored.
+    pub snapshots: Option<bool>,
+    /// How many machines of a kind are started ahead.
+    pub warm: Option<usize>,
+}
 
 #[cfg(any(feature = "host", feature = "process"))]
 const NO_GUEST: &str = "the guest program is not there: build toolexec-guest and say where it is";
@@ -156,6 +167,7 @@ impl Setup {
             &mut self.containerd.warm,
             &mut self.kata.warm,
             &mut self.qemu.warm,
+            &mut self.firecracker.warm,
         ];
         for warm in own {
             *warm = None;
@@ -169,19 +181,29 @@ impl Setup {
         self
     }
 
+    /// Says what the `firecracker` sandbox is to use.
+    pub fn firecracker(mut self, setup: FirecrackerSetup) -> Self {
+        self.firecracker = setup;
+        self
+    }
+
+    /// Says where Firecracker is, unless that was said.
+    pub fn firecracker_program(mut self, program: impl Into<PathBuf>) -> Self {
+        let program = || program.into();
+        self.firecracker.program.get_or_insert_with(program);
+        self
+    }
+
     /// The sandboxes that are built in; of the others, why they are not there.
     pub fn sandboxes(&self) -> Sandboxes {
-        let mut all = Sandboxes::new();
-        for name in NOT_YET {
-            all = all.without(name, "this version does not have it");
-        }
-        let all = self.with_wasm(all);
+        let all = self.with_wasm(Sandboxes::new());
         let all = self.with_process(all);
         let all = self.with_docker(all);
         let all = self.with_runc(all);
         let all = self.with_gvisor(all);
         let all = self.with_containerd(all);
         let all = self.with_qemu(all);
+        let all = self.with_firecracker(all);
         self.with_host(all)
     }
 
@@ -335,11 +357,43 @@ impl Setup {
         )
     }
 
+    #[cfg(all(feature = "firecracker", target_os = "linux"))]
+    fn with_firecracker(&self, all: Sandboxes) -> Sandboxes {
+        use crate::firecracker::FirecrackerSandbox;
+        let setup = &self.firecracker;
+        let cache = self.cache.as_deref();
+        let images = crate::vm::Images::below(cache);
+        let state = FirecrackerSandbox::state_below(cache);
+        let mut builder = FirecrackerSandbox::builder(self.linux_guest(), images, state)
+            .usual_limits(self.usual_limits.or(Limits::standard()));
+        if let Some(program) = &setup.program {
+            builder = builder.program(program);
+        }
+        if let Some(image) = &setup.image {
+            builder = builder.image(image);
+        }
+        if let Some(snapshots) = setup.snapshots {
+            builder = builder.snapshots(snapshots);
+        }
+        let builder = builder.warm(setup.warm.unwrap_or(self.warm));
+        all.with(std::sync::Arc::new(builder.build()))
+    }
+
+    #[cfg(not(all(feature = "firecracker", target_os = "linux")))]
+    #[expect(clippy::unused_self, reason = "the other build needs it")]
+    fn with_firecracker(&self, all: Sandboxes) -> Sandboxes {
+        all.without(
+            "firecracker",
+            on_linux("it is not built in: the feature `firecracker` is off"),
+        )
+    }
+
     /// The guest that containers run.
     #[cfg(all(
         any(
             feature = "containerd",
             feature = "docker",
+            feature = "firecracker",
             feature = "gvisor",
             feature = "qemu",
             feature = "runc"
@@ -392,6 +446,7 @@ impl Setup {
 #[cfg(not(all(
     feature = "containerd",
     feature = "docker",
+    feature = "firecracker",
     feature = "gvisor",
     feature = "process",
     feature = "qemu",

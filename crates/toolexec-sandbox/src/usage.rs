@@ -22,6 +22,18 @@ pub(crate) fn measure(_pid: u32) -> GuestMeasure {
     GuestMeasure::default()
 }
 
+/// What was used at most, with what is used now: that of before the program is not its own.
+pub(crate) fn peak(peak: GuestMeasure, now: GuestMeasure, base: GuestMeasure) -> GuestMeasure {
+    let memory = now.memory.zip(base.memory);
+    let cpu_time = now.cpu_time.zip(base.cpu_time);
+    let memory = memory.map(|(now, base)| now.saturating_sub(base));
+    let cpu_time = cpu_time.map(|(now, base)| now.saturating_sub(base));
+    GuestMeasure {
+        memory: peak.memory.max(memory),
+        cpu_time: peak.cpu_time.max(cpu_time),
+    }
+}
+
 /// What a process, its children and theirs use now; the time of those that ended is counted.
 #[cfg(target_os = "linux")]
 pub(crate) fn of_family(pid: u32) -> GuestMeasure {

@@ -9,4 +9,4 @@ mod hostile;
 pub mod peers;
 pub mod require;
 
-pub use require::{Missing, require};
+pub use require::{Missing, require, require_named};

@@ -2,7 +2,8 @@
 //!
 //! A test that lacks something prints `skipped: NAME: REASON` and returns. With the environment
 //! variable `TOOLEXEC_REQUIRE=all`, or a list of names such as `TOOLEXEC_REQUIRE=git,prism`, the
-//! same is a failure, so that a run cannot go green by absence. Test runners hide what a passing
+//! same is a failure, so that a run cannot go green by absence. What no package registry has is
+//! not among `all`: it has to be named (see [`require_named`]). Test runners hide what a passing
 //! test prints, so the line also goes to the file that `TOOLEXEC_SKIPPED_LOG` names, which
 //! `cargo xtask test` shows at its end.
 
@@ -54,24 +55,39 @@ impl std::error::Error for Missing {}
 ///
 /// # Panics
 /// When it is missing and `TOOLEXEC_REQUIRE` names it.
-#[expect(clippy::panic, reason = "a test must fail")]
 pub fn require<T>(found: Result<T, Missing>) -> Option<T> {
+    found_or_announced(found, &["all"])
+}
+
+/// The same for what a machine may have and nothing installs: it may be missing unless
+/// `TOOLEXEC_REQUIRE` has its name.
+///
+/// # Panics
+/// When it is missing and `TOOLEXEC_REQUIRE` names it.
+pub fn require_named<T>(found: Result<T, Missing>) -> Option<T> {
+    found_or_announced(found, &[])
+}
+
+#[expect(clippy::panic, reason = "a test must fail")]
+fn found_or_announced<T>(found: Result<T, Missing>, groups: &[&str]) -> Option<T> {
     match found {
         Ok(found) => Some(found),
         Err(missing) => {
             let wanted = std::env::var("TOOLEXEC_REQUIRE").unwrap_or_default();
-            assert_optional(&wanted, &missing).unwrap_or_else(|why| panic!("{why}"));
+            let optional = assert_optional(&wanted, &missing, groups);
+            optional.unwrap_or_else(|why| panic!("{why}"));
             announce(&missing);
             None
         }
     }
 }
 
-fn assert_optional(wanted: &str, missing: &Missing) -> Result<(), String> {
+/// Whether it may be missing where `wanted` is not: it is by its name, and as one of its groups.
+fn assert_optional(wanted: &str, missing: &Missing, groups: &[&str]) -> Result<(), String> {
     let required = wanted
         .split(',')
         .map(str::trim)
-        .any(|name| name == "all" || name == missing.name);
+        .any(|name| groups.contains(&name) || name == missing.name);
     if required {
         Err(format!("TOOLEXEC_REQUIRE={wanted}, but {missing}"))
     } else {
@@ -97,11 +113,14 @@ mod tests {
     #[test]
     fn what_is_required_fails_and_the_rest_is_skipped() {
         let missing = Missing::new("git", "not installed", "run `cargo xtask peers`");
-        assert_eq!(assert_optional("", &missing), Ok(()));
-        assert_eq!(assert_optional("prism", &missing), Ok(()));
+        let all = &["all"];
+        assert_eq!(assert_optional("", &missing, all), Ok(()));
+        assert_eq!(assert_optional("prism", &missing, all), Ok(()));
+        assert_eq!(assert_optional("all", &missing, &[]), Ok(()));
+        assert!(assert_optional("git", &missing, &[]).is_err());
         for wanted in ["all", "git", "prism, git"] {
             assert_eq!(
-                assert_optional(wanted, &missing),
+                assert_optional(wanted, &missing, all),
                 Err(format!(
                     "TOOLEXEC_REQUIRE={wanted}, but git: not installed; run `cargo xtask peers`"
                 ))

@@ -10,6 +10,7 @@ use super::guest::Contained;
 use super::launch::Launcher;
 use crate::container::Kind;
 use crate::pool::Pool;
+use crate::usage;
 
 /// How often the host looks at what the guest uses.
 const SAMPLE: Duration = Duration::from_millis(20);
@@ -52,14 +53,7 @@ impl ContainerGuest {
         let Some(now) = self.inner.measure() else {
             return;
         };
-        let memory = now.memory.zip(self.base.memory);
-        let cpu_time = now.cpu_time.zip(self.base.cpu_time);
-        let memory = memory.map(|(now, base)| now.saturating_sub(base));
-        let cpu_time = cpu_time.map(|(now, base)| now.saturating_sub(base));
-        self.peak = GuestMeasure {
-            memory: self.peak.memory.max(memory),
-            cpu_time: self.peak.cpu_time.max(cpu_time),
-        };
+        self.peak = usage::peak(self.peak, now, self.base);
     }
 }
 

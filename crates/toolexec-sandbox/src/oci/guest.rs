@@ -53,14 +53,7 @@ impl Contained {
 
     fn look(&mut self) {
         let now = measure(&self.inmate);
-        let memory = now.memory.zip(self.base.memory);
-        let cpu_time = now.cpu_time.zip(self.base.cpu_time);
-        let memory = memory.map(|(now, base)| now.saturating_sub(base));
-        let cpu_time = cpu_time.map(|(now, base)| now.saturating_sub(base));
-        self.peak = GuestMeasure {
-            memory: self.peak.memory.max(memory),
-            cpu_time: self.peak.cpu_time.max(cpu_time),
-        };
+        self.peak = usage::peak(self.peak, now, self.base);
     }
 
     /// What the kernel did, where the way it ended does not say.

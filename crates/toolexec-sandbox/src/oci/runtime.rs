@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use toolexec_core::sandbox::{Enforcement, Enforcer, LimitName};
 use toolexec_core::{Error, Result};
-use toolexec_process::base_env;
 
 use crate::cgroup::Controller;
-use crate::unavailable;
+use crate::{installed, unavailable};
 
 /// Where programs for root are that an ordinary user's `PATH` may lack.
 const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -86,19 +85,7 @@ impl Runtime {
     /// # Errors
     /// When it is not there; says what brings it.
     pub(super) fn find(&self) -> Result<PathBuf> {
-        let path = base_env().into_iter().find(|(name, _)| name == "PATH");
-        let path = path.map(|(_, path)| path).unwrap_or_default();
-        let places = std::env::split_paths(&path).chain(SYSTEM.map(PathBuf::from));
-        let found = if self.program.components().count() > 1 {
-            Some(self.program.clone())
-        } else {
-            places
-                .map(|place| place.join(&self.program))
-                .find(|program| program.is_file())
-        };
-        found
-            .filter(|program| program.is_file())
-            .ok_or_else(|| self.missing())
+        installed::program(&self.program, &SYSTEM).ok_or_else(|| self.missing())
     }
 
     fn missing(&self) -> Error {

@@ -9,13 +9,10 @@ use crate::cgroup::Group;
 use crate::container::Kind;
 use crate::pool::Pool;
 use crate::usage;
+use crate::vm::how_ended;
 
 /// How often the host looks at what the machine uses.
 const SAMPLE: Duration = Duration::from_millis(20);
-/// What the first process says when the guest ended.
-const MARK: &str = "toolexec-init: the guest ended: ";
-/// The status with which a guest ends that is out of memory.
-const OUT_OF_MEMORY: &str = "status 65";
 
 /// A guest in a machine.
 pub(super) struct MachineGuest {
@@ -50,14 +47,7 @@ impl MachineGuest {
 
     fn look(&mut self) {
         let now = usage::measure(self.machine.piped.pid());
-        let memory = now.memory.zip(self.base.memory);
-        let cpu_time = now.cpu_time.zip(self.base.cpu_time);
-        let memory = memory.map(|(now, base)| now.saturating_sub(base));
-        let cpu_time = cpu_time.map(|(now, base)| now.saturating_sub(base));
-        self.peak = GuestMeasure {
-            memory: self.peak.memory.max(memory),
-            cpu_time: self.peak.cpu_time.max(cpu_time),
-        };
+        self.peak = usage::peak(self.peak, now, self.base);
     }
 
     /// How the guest ended, where QEMU only says that its machine was switched off.
@@ -69,7 +59,7 @@ impl MachineGuest {
             return Ended::OutOfMemory;
         }
         let console = self.machine.piped.stderr();
-        match how(&console) {
+        match how_ended(&console) {
             Some(how) => how,
             None if ended == Ended::Exited => Ended::Crashed {
                 how: "the kernel of its machine ended".to_owned(),
@@ -77,24 +67,6 @@ impl MachineGuest {
             None => ended,
         }
     }
-}
-
-/// What the first process said of the end of the guest.
-fn how(console: &str) -> Option<Ended> {
-    let (_, how) = console.rsplit_once(MARK)?;
-    let how = how.lines().next()?.trim();
-    let is_starved = how == OUT_OF_MEMORY
-        || how.ends_with("out of memory")
-        || console.contains("memory allocation of");
-    Some(if how == "status 0" {
-        Ended::Exited
-    } else if is_starved {
-        Ended::OutOfMemory
-    } else {
-        Ended::Crashed {
-            how: format!("it ended with {how}"),
-        }
-    })
 }
 
 impl Drop for MachineGuest {
@@ -130,21 +102,3 @@ impl Guest for MachineGuest {
 }
 
 stream_of!(MachineGuest, machine.piped);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_end_of_a_guest_is_read_from_the_console() {
-        let crashed = |how: &str| Ended::Crashed {
-            how: how.to_owned(),
-        };
-        let said = |text: &str| how(&format!("[ 1.0] noise\r\n{MARK}{text}\r\n[ 2.0] reboot"));
-        assert_eq!(said("status 0"), Some(Ended::Exited));
-        assert_eq!(said("status 65"), Some(Ended::OutOfMemory));
-        assert_eq!(said("signal 9, out of memory"), Some(Ended::OutOfMemory));
-        assert_eq!(said("signal 11"), Some(crashed("it ended with signal 11")));
-        assert_eq!(how("Kernel panic"), None);
-    }
-}

@@ -2,40 +2,28 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{OnceCell, Semaphore};
 use toolexec_core::{Error, Result};
-use toolexec_process::{Command, base_env};
+use toolexec_process::Command;
 
 use super::Accel;
 use super::spec::{self, DropTo, Plan};
 use crate::cgroup::{Cgroups, Controller, Group, Tree, basics, caps};
 use crate::container::{Kind, Resources};
 use crate::label::{self, Label};
-use crate::linux_guest::LinuxGuest;
-use crate::piped::{Piped, warm};
+use crate::piped::Piped;
 use crate::pool::Launch;
-use crate::unavailable;
-use crate::vm::{Image, Images, counter_khz};
+use crate::vm::{Image, READY, Source, counter_khz, new_word};
+use crate::{installed, unavailable};
 
-/// What a machine says when it waits for its word.
-const READY: &[u8] = b"R";
 /// How long a machine may take that KVM runs, before it is taken not to.
 const KVM_PATIENCE: Duration = Duration::from_secs(5);
 /// The first version that is told with `-run-with` whom to become.
 const RUN_WITH: (u32, u32) = (9, 1);
 const SILENT: &str = "the virtual machine does not start";
-
-/// Where the image comes from.
-#[derive(Debug, Clone)]
-pub(super) enum Source {
-    /// A directory that holds one.
-    Directory(PathBuf),
-    /// Of those that are kept, one for this guest; otherwise it is made of the installed kernel.
-    Kept(Images, LinuxGuest),
-}
 
 /// Starts machines.
 pub(super) struct Launcher {
@@ -107,7 +95,8 @@ impl Launcher {
     }
 
     async fn find(&self) -> Result<Place> {
-        let program = find(&self.program)?;
+        let program = installed::program(&self.program, &[])
+            .ok_or_else(|| unavailable("QEMU is not installed").with_hint(INSTALL))?;
         let drop_to = if rustix::process::geteuid().is_root() {
             how_to_drop(&program).await?
         } else {
@@ -151,18 +140,6 @@ impl Launcher {
     }
 }
 
-impl Source {
-    fn open(&self) -> Result<Image> {
-        match self {
-            Self::Directory(directory) => Image::open(directory),
-            Self::Kept(images, guest) => match images.find(guest)? {
-                Some(image) => Ok(image),
-                None => images.build(Path::new("/"), guest),
-            },
-        }
-    }
-}
-
 impl Launch for Launcher {
     type Kind = Kind;
     type Guest = Machine;
@@ -175,7 +152,7 @@ impl Launch for Launcher {
         let group = group(place, &kind.resources)?;
         let command = command(place, accel, &kind.resources, group.as_ref());
         let mut piped = boot(command, self.patience).await.map_err(explain)?;
-        let word = word(kind)?;
+        let word = new_word(kind)?;
         let told = piped.write_all(word.as_bytes()).await;
         told.map_err(|error| unavailable(SILENT).with_source(error))?;
         // The guest's own first word.
@@ -232,23 +209,6 @@ fn group(place: &Place, resources: &Resources) -> Result<Option<Group>> {
     Ok(Some(group))
 }
 
-fn word(kind: &Kind) -> Result<String> {
-    let mut seed = [0; 32];
-    let filled = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty());
-    match filled {
-        Ok(32) => {}
-        _ => return Err(unavailable("this machine has no random numbers")),
-    }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.unwrap_or_default();
-    Ok(spec::word(
-        now,
-        &seed,
-        &kind.resources,
-        &warm(kind.language),
-    ))
-}
-
 /// How this version of QEMU is told to become nobody.
 async fn how_to_drop(program: &Path) -> Result<DropTo> {
     let command = Command::new(program.to_string_lossy()).arg("--version");
@@ -270,22 +230,6 @@ fn version(said: &str) -> Option<(u32, u32)> {
 }
 
 const INSTALL: &str = "install QEMU: apt-get install qemu-system-x86";
-
-/// Where QEMU is: a path, or a name that is looked for.
-fn find(program: &Path) -> Result<PathBuf> {
-    let found = if program.components().count() > 1 {
-        Some(program.to_owned())
-    } else {
-        let path = base_env().into_iter().find(|(name, _)| name == "PATH");
-        let path = path.map(|(_, path)| path).unwrap_or_default();
-        std::env::split_paths(&path)
-            .map(|place| place.join(program))
-            .find(|program| program.is_file())
-    };
-    found
-        .filter(|program| program.is_file())
-        .ok_or_else(|| unavailable("QEMU is not installed").with_hint(INSTALL))
-}
 
 /// Says what became of a machine that does not start.
 fn explain(error: Error) -> Error {

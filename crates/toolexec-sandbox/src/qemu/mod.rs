@@ -27,9 +27,9 @@ use crate::container::Kind;
 use crate::linux_guest::LinuxGuest;
 use crate::piped::KINDS;
 use crate::pool::{Pool, Size};
-use crate::vm::Images;
+use crate::vm::{Images, Source};
 use guest::MachineGuest;
-use launch::{Launcher, Source};
+use launch::Launcher;
 
 /// How many machines of a kind are started ahead, unless it is said otherwise.
 const WARM: usize = 1;

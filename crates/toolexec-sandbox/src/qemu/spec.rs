@@ -2,28 +2,21 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::time::Duration;
 
 use toolexec_core::sandbox::{Enforcement, Enforcer, LimitName};
 
 use super::Accel;
 use crate::cgroup::{Controller, PERIOD};
 use crate::container::Resources;
-use crate::vm::hex;
+use crate::vm::memory;
 
 const MIB: u64 = 1 << 20;
-/// What the kernel of a machine and the guest at rest take.
-const SYSTEM: u64 = 128 * MIB;
-/// The memory of a machine whose program has no limit.
-const UNLIMITED: u64 = 512 * MIB;
 /// What QEMU takes besides the memory of its machine.
 const OWN_MEMORY: u64 = 256 * MIB;
 /// Of that, what it translates the machine's code into.
 const TRANSLATED: u64 = 96;
 /// The threads of QEMU.
 pub(super) const THREADS: u64 = 32;
-/// The threads that a guest has by itself.
-const GUEST_THREADS: u64 = 8;
 /// A user that owns nothing, for QEMU to become where root starts it.
 pub(super) const NOBODY: u32 = 65534;
 
@@ -118,12 +111,6 @@ fn kernel_args(plan: &Plan<'_>) -> String {
     all.join(" ")
 }
 
-/// The memory of a machine, in bytes.
-fn memory(resources: &Resources) -> u64 {
-    let memory = resources.memory.unwrap_or(UNLIMITED);
-    memory.saturating_add(SYSTEM)
-}
-
 /// What the control group of QEMU holds, in bytes.
 pub(super) fn memory_with_qemu(resources: &Resources) -> u64 {
     memory(resources).saturating_add(OWN_MEMORY)
@@ -132,25 +119,6 @@ pub(super) fn memory_with_qemu(resources: &Resources) -> u64 {
 /// Thousandths of a processor as time in each period.
 pub(super) fn quota(cpus: u64) -> u64 {
     (cpus * PERIOD / 1000).max(1000)
-}
-
-/// What the first process of a machine is told: what makes the machine itself, and its guest.
-pub(super) fn word(
-    now: Duration,
-    seed: &[u8; 32],
-    resources: &Resources,
-    guest: &[&str],
-) -> String {
-    let seed = hex(seed);
-    let pids = GUEST_THREADS + resources.pids.unwrap_or_default();
-    let (seconds, nanos) = (now.as_secs(), now.subsec_nanos());
-    let mut word = format!("time={seconds}.{nanos} seed={seed} pids={pids}");
-    for arg in guest {
-        word.push_str(" arg=");
-        word.push_str(arg);
-    }
-    word.push('\n');
-    word
 }
 
 /// What is enforced where QEMU is in a group of these controllers.
@@ -219,20 +187,6 @@ mod tests {
         assert!(
             !line.contains("tsc") && !line.contains("mitigations"),
             "{line}"
-        );
-    }
-
-    #[test]
-    fn a_word_says_what_the_first_process_reads() {
-        let resources = Resources {
-            pids: Some(2),
-            ..Resources::default()
-        };
-        let now = Duration::new(17, 5);
-        let seed = "07".repeat(32);
-        assert_eq!(
-            word(now, &[7; 32], &resources, &["--warm", "python"]),
-            format!("time=17.5 seed={seed} pids=10 arg=--warm arg=python\n")
         );
     }
 }

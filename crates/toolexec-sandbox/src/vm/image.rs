@@ -18,6 +18,8 @@ use crate::{packed, private, unavailable};
 
 /// What the first process loads, and what that needs.
 const MODULES: [&str; 2] = ["virtio_mmio", "virtio_console"];
+/// What it loads besides in machines that have a virtual socket. QEMU's have none.
+const VSOCK_MODULES: [&str; 2] = ["vmw_vsock_virtio_transport", "virtio_rng"];
 const KERNEL: &str = "kernel";
 const INITRD: &str = "initrd";
 const MANIFEST: &str = "image.json";
@@ -270,7 +272,9 @@ struct Parts {
 
 impl Parts {
     fn collect(kernel: &Kernel, guest: &LinuxGuest) -> Result<Self> {
-        let modules = kernel.modules(&MODULES).map_err(no_kernel)?;
+        let modules = kernel
+            .modules(&MODULES, &VSOCK_MODULES)
+            .map_err(no_kernel)?;
         let packed = fs::read(&kernel.vmlinuz).map_err(|source| {
             no_kernel(KernelError::Read {
                 path: kernel.vmlinuz.clone(),

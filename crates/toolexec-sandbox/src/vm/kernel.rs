@@ -85,16 +85,27 @@ impl Kernel {
         newest.ok_or_else(|| KernelError::NoKernel(root.to_owned()))
     }
 
-    /// These modules and those that they need, each after what it needs.
+    /// These modules and those that they need, each after what it needs; of the optional ones,
+    /// those that are there.
     ///
     /// # Errors
     /// When one is not there or cannot be read.
-    pub(crate) fn modules(&self, wanted: &[&str]) -> Result<Vec<Module>, KernelError> {
+    pub(crate) fn modules(
+        &self,
+        wanted: &[&str],
+        optional: &[&str],
+    ) -> Result<Vec<Module>, KernelError> {
         let mut paths = BTreeMap::new();
         collect(&self.modules, &mut paths)?;
         let mut ordered = Vec::new();
         for name in wanted {
             self.load(name, &paths, &mut ordered)?;
+        }
+        for name in optional {
+            match self.load(name, &paths, &mut ordered) {
+                Err(KernelError::NoModule { .. }) => {}
+                loaded => loaded?,
+            }
         }
         Ok(ordered)
     }
@@ -223,13 +234,13 @@ mod tests {
             b"\xfd7zXZ\0",
         );
         let kernel = Kernel::find_in(root.path()).unwrap();
-        let modules = kernel.modules(&["console", "ring"]).unwrap();
+        let modules = kernel.modules(&["console"], &["none", "ring"]).unwrap();
         let names: Vec<&str> = modules.iter().map(|module| module.name.as_str()).collect();
         assert_eq!(names, ["ring", "virt_io", "console"]);
-        let missing = kernel.modules(&["none"]).unwrap_err();
+        let missing = kernel.modules(&["none"], &[]).unwrap_err();
         assert_eq!(missing.to_string(), "the kernel 1 has no module none");
         assert!(matches!(
-            kernel.modules(&["packed"]).unwrap_err(),
+            kernel.modules(&[], &["packed"]).unwrap_err(),
             KernelError::Compressed(_)
         ));
     }

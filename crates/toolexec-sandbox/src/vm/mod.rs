@@ -5,8 +5,12 @@ mod clock;
 mod cpio;
 mod image;
 mod kernel;
+mod source;
 mod vmlinux;
+mod word;
 
 pub(crate) use clock::counter_khz;
 pub(crate) use image::hex;
 pub use image::{Image, Images};
+pub(crate) use source::Source;
+pub(crate) use word::{READY, how_ended, memory, new_word};

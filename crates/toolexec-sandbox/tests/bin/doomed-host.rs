@@ -3,7 +3,8 @@
 //! end, says so and waits to be killed; with `tidy` it runs some, ends everything, and says how
 //! many descriptors it had before and has after. With the socket of containerd, a namespace and a
 //! directory for streams besides, it does so in the sandbox `containerd`; with `docker`, it waits
-//! with two guests on the Docker daemon whose socket it is given.
+//! with two guests on the Docker daemon whose socket it is given; with `firecracker`, a program,
+//! an image and a directory, with two machines.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -69,6 +70,12 @@ async fn main() -> ExitCode {
     {
         return containerd(guest, what, [socket, namespace, streams]).await;
     }
+    #[cfg(feature = "firecracker")]
+    if let [_, _, name, program, image, state] = &args[..]
+        && name == "firecracker"
+    {
+        return firecracker([program, image, state]).await;
+    }
     let mut args = args.into_iter();
     let (guest, what) = (args.next().unwrap_or_default(), args.next());
     let spec = SessionSpec::new(Language::JavaScript, Limits::standard());
@@ -129,6 +136,26 @@ async fn descriptors(sandbox: &Any) -> usize {
     drop(sandbox.warm_up().await);
     tokio::time::sleep(Duration::from_millis(500)).await;
     std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
+#[cfg(all(feature = "firecracker", target_os = "linux"))]
+#[expect(clippy::print_stdout, reason = "the test reads it")]
+async fn firecracker([program, image, state]: [&str; 3]) -> ExitCode {
+    use toolexec_sandbox::firecracker::FirecrackerSandbox;
+    use toolexec_sandbox::vm::Images;
+
+    let guest = LinuxGuest::built_in(None);
+    let builder = FirecrackerSandbox::builder(guest, Images::new(state), state);
+    let builder = builder.program(program).image(image).kvm("/dev/null");
+    let sandbox = builder.warm(0).build();
+    let spec = || SessionSpec::new(Language::JavaScript, Limits::standard());
+    let (Ok(_first), Ok(_second)) = (sandbox.start(spec()).await, sandbox.start(spec()).await)
+    else {
+        return ExitCode::FAILURE;
+    };
+    println!("ready");
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    ExitCode::SUCCESS
 }
 
 #[cfg(all(feature = "docker", target_os = "linux"))]

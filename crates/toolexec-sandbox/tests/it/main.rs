@@ -3,7 +3,8 @@
 #![cfg_attr(
     any(
         all(feature = "host", feature = "process", feature = "wasm"),
-        all(feature = "containerd", feature = "process", target_os = "linux")
+        all(feature = "containerd", feature = "process", target_os = "linux"),
+        all(feature = "firecracker", feature = "process", target_os = "linux")
     ),
     expect(
         clippy::expect_used,
@@ -17,7 +18,11 @@
         feature = "docker",
         feature = "process",
         target_os = "linux",
-        not(any(feature = "containerd", all(feature = "host", feature = "wasm")))
+        not(any(
+            feature = "containerd",
+            feature = "firecracker",
+            all(feature = "host", feature = "wasm")
+        ))
     ),
     expect(clippy::unwrap_used, reason = "a test fails by panicking")
 )]
@@ -25,6 +30,14 @@
 #[cfg(all(feature = "docker", feature = "process", target_os = "linux"))]
 mod docker;
 mod features;
+#[cfg(all(feature = "firecracker", feature = "process", target_os = "linux"))]
+mod firecracker;
+#[cfg(all(
+    any(feature = "firecracker", feature = "qemu"),
+    feature = "process",
+    target_os = "linux"
+))]
+mod machines;
 
 // Needs a program that is built with `process`.
 #[cfg(all(feature = "containerd", feature = "process", target_os = "linux"))]

@@ -24,7 +24,7 @@ const ON_NO_LIST: &str = "EPERM";
 /// Time enough for what ends by itself.
 const LONG: Duration = Duration::from_mins(1);
 
-async fn no_system_call_reaches_out(way: Way) {
+pub(crate) async fn no_system_call_reaches_out(way: Way) {
     let executor = way.executor_of(Guests::HOSTILE, &Tools::new());
     let outcome = run(&executor, attack(EVERY_CALL, LONG)).await;
     assert_eq!(
@@ -61,7 +61,7 @@ async fn no_system_call_reaches_out(way: Way) {
     record(way, "calls", results);
 }
 
-async fn a_guest_that_was_taken_over_ends_only_itself(way: Way) {
+pub(crate) async fn a_guest_that_was_taken_over_ends_only_itself(way: Way) {
     let executor = way.executor_of(Guests::HOSTILE, &Tools::new());
     // What is made once, such as an image, is no leftover.
     behaves(&executor, "nothing").await;

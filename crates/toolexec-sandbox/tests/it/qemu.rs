@@ -17,7 +17,7 @@ use toolexec_testkit::contract::sandbox as rules;
 use toolexec_testkit::{daemons, require};
 
 use crate::support::{Guests, Tools, run, ways};
-use crate::{contract, programs};
+use crate::{contract, machines, programs};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_keeps_the_contract() {
@@ -149,22 +149,7 @@ fn builder(work: &TempDir) -> Builder {
 
 /// An image of this kernel, with a program that is no guest.
 fn image(work: &TempDir, kernel: &[u8]) -> PathBuf {
-    let put = |path: &str, content: &[u8]| {
-        let path = work.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    };
-    put("boot/vmlinuz-1", kernel);
-    put("lib/modules/1/virtio_mmio.ko", b"\x7fELF\0depends=\0");
-    put("lib/modules/1/virtio_console.ko", b"\x7fELF\0depends=\0");
-    put("program", b"\x7fELF");
-    let guest = LinuxGuest::at(work.path().join("program"), None);
-    let images = Images::new(work.path().join("images"));
-    images
-        .build(work.path(), &guest)
-        .unwrap()
-        .directory()
-        .to_owned()
+    machines::image(work.path(), kernel)
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use crate::require::Missing;
 const RUNC: [&str; 2] = ["/usr/sbin/runc", "/usr/bin/runc"];
 /// Where distributions put QEMU.
 const QEMU: &str = "/usr/bin/qemu-system-x86_64";
+const KERNEL_REMEDY: &str = "run `cargo xtask vm` as root";
 const REMEDY: &str = "run `cargo xtask daemons` as root";
 
 /// The socket of a Docker engine that takes calls. It knows the runtime `runsc`.
@@ -56,10 +57,26 @@ pub fn runsc_for_containerd() -> Result<PathBuf, Missing> {
 
 /// A directory with a kernel for virtual machines, and QEMU on the `PATH`.
 pub fn qemu() -> Result<PathBuf, Missing> {
-    let missing = |reason: &str| Missing::new("qemu", reason, "run `cargo xtask vm` as root");
     if !Path::new(QEMU).is_file() {
-        return Err(missing("not installed"));
+        return Err(Missing::new("qemu", "not installed", KERNEL_REMEDY));
     }
+    kernel("qemu")
+}
+
+/// A directory with a kernel for virtual machines, and the Firecracker that `FIRECRACKER_BIN`
+/// names. Nothing installs it: ask for it with [`require_named`](crate::require_named).
+pub fn firecracker() -> Result<(PathBuf, PathBuf), Missing> {
+    let program = std::env::var_os("FIRECRACKER_BIN").filter(|program| !program.is_empty());
+    let program = program.map(PathBuf::from).ok_or_else(|| {
+        let remedy = "set it to a Firecracker, on a machine whose KVM starts machines";
+        Missing::new("firecracker", "FIRECRACKER_BIN is not set", remedy)
+    })?;
+    Ok((program, kernel("firecracker")?))
+}
+
+/// A directory with a kernel for virtual machines, which somebody needs.
+fn kernel(needed_by: &str) -> Result<PathBuf, Missing> {
+    let missing = |reason: &str| Missing::new(needed_by, reason, KERNEL_REMEDY);
     let kernel = place::root().ok_or_else(|| missing("HOME is not set"))?;
     let kernel = kernel.join(place::KERNEL);
     if kernel.is_dir() {

@@ -7,7 +7,9 @@ use toolexec_core::sandbox::{LimitName, Limits, Profile};
 
 use super::containerd::{self, ContainerdSection};
 use super::document::Document;
-use super::sandboxes::{DockerSection, GvisorSection, QemuSection, RuncSection};
+use super::sandboxes::{
+    DockerSection, FirecrackerSection, GvisorSection, QemuSection, RuncSection,
+};
 use super::units::{Size, Time};
 use super::{Config, ConfigError};
 
@@ -40,6 +42,8 @@ pub struct CodeSection {
     pub kata: ContainerdSection,
     /// What the sandbox qemu is to use.
     pub qemu: QemuSection,
+    /// What the sandbox firecracker is to use.
+    pub firecracker: FirecrackerSection,
 }
 
 /// How much isolation a program needs.

@@ -46,7 +46,8 @@ pub use error::ConfigError;
 pub use expand::EXPANDED;
 pub use find::{CONFIG_VAR, FILE_NAME, Found, find};
 pub use sandboxes::{
-    DockerSection, GvisorPlatform, GvisorSection, QemuAccel, QemuSection, RuncSection,
+    DockerSection, FirecrackerSection, GvisorPlatform, GvisorSection, QemuAccel, QemuSection,
+    RuncSection,
 };
 pub use sections::*;
 pub use serve::{

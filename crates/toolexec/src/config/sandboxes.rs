@@ -97,11 +97,28 @@ pub enum QemuAccel {
     Tcg,
 }
 
+/// What the sandbox firecracker is to use.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FirecrackerSection {
+    /// The program, by name or path; its jailer is looked for beside it. Default: what
+    /// `FIRECRACKER_BIN` says, else firecracker.
+    pub program: Option<PathBuf>,
+    /// The directory of an image. Default: the one that `toolexec image build` made, else one of
+    /// the installed kernel.
+    pub image: Option<PathBuf>,
+    /// Whether a machine with the usual limits is saved, and later ones are restored from it.
+    /// Default: true.
+    pub snapshots: Option<bool>,
+    /// How many machines of a kind are started ahead. Default: 0.
+    pub warm: Option<usize>,
+}
+
 #[cfg(feature = "sandbox")]
 impl super::Config {
     /// Adds what the configuration says about single sandboxes.
     pub fn set_up(&self, setup: crate::sandbox::Setup) -> crate::sandbox::Setup {
-        use crate::sandbox::{DockerSetup, GvisorSetup, QemuSetup, RuncSetup};
+        use crate::sandbox::{DockerSetup, FirecrackerSetup, GvisorSetup, QemuSetup, RuncSetup};
         let code = &self.sections.code;
         let setup = setup
             .containerd(code.containerd.setup())
@@ -109,6 +126,7 @@ impl super::Config {
         let docker = &self.sections.code.docker;
         let (runc, gvisor) = (&self.sections.code.runc, &self.sections.code.gvisor);
         let qemu = &self.sections.code.qemu;
+        let firecracker = &self.sections.code.firecracker;
         setup
             .usual_limits(self.code_settings().defaults)
             .docker(DockerSetup {
@@ -134,6 +152,12 @@ impl super::Config {
                 kvm: qemu.accel.map(|accel| accel == QemuAccel::Kvm),
                 warm: qemu.warm,
             })
+            .firecracker(FirecrackerSetup {
+                program: firecracker.program.clone(),
+                image: firecracker.image.clone(),
+                snapshots: firecracker.snapshots,
+                warm: firecracker.warm,
+            })
     }
 }
 
@@ -148,7 +172,7 @@ mod tests {
     fn what_a_sandbox_is_to_use_is_read() {
         let text = "[code.runc]\nroot = \"/srv/debian\"\nwarm = 3\n[code.gvisor]\n\
                     program = \"runsc-2\"\nplatform = \"ptrace\"\n[code.qemu]\naccel = \"tcg\"\n\
-                    image = \"/srv/image\"\n";
+                    image = \"/srv/image\"\n[code.firecracker]\nsnapshots = false\n";
         let config = Config::parse(Path::new("t.toml"), text, &|_| None).unwrap();
         let code = &config.sections.code;
         let runc = RuncSection {
@@ -166,9 +190,13 @@ mod tests {
             accel: Some(QemuAccel::Tcg),
             ..QemuSection::default()
         };
+        let firecracker = FirecrackerSection {
+            snapshots: Some(false),
+            ..FirecrackerSection::default()
+        };
         assert_eq!(
-            (&code.runc, &code.gvisor, &code.qemu),
-            (&runc, &gvisor, &qemu)
+            (&code.runc, &code.gvisor, &code.qemu, &code.firecracker),
+            (&runc, &gvisor, &qemu, &firecracker)
         );
     }
 }

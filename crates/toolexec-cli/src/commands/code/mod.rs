@@ -26,6 +26,7 @@ use crate::session::Session;
 const GUEST: &str = "TOOLEXEC_GUEST";
 /// The environment variable that says where the Docker daemon listens.
 const DOCKER_HOST: &str = "DOCKER_HOST";
+const FIRECRACKER_BIN: &str = "FIRECRACKER_BIN";
 
 pub(crate) async fn run(
     args: &CodeArgs,
@@ -81,6 +82,9 @@ pub(crate) fn setup(config: &Config) -> Setup {
         .filter(|host| !host.is_empty())
     {
         setup = setup.docker_host(host);
+    }
+    if let Some(program) = std::env::var_os(FIRECRACKER_BIN).filter(|program| !program.is_empty()) {
+        setup = setup.firecracker_program(program);
     }
     if let Some(guest) = guest() {
         setup = setup.guest_program(guest);

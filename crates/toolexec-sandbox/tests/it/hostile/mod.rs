@@ -47,7 +47,7 @@ async fn serves(executor: &CodeExecutor, language: Language, after: &str) {
     assert_eq!(value(executor, language, next).await, json!(2), "{after}");
 }
 
-async fn every_hostile_program_ends_as_it_must(way: Way) {
+pub(crate) async fn every_hostile_program_ends_as_it_must(way: Way) {
     let executor = way.executor(&Tools::new());
     // What is made once, such as an image, is no leftover.
     for language in [Language::JavaScript, Language::Python] {

@@ -30,7 +30,7 @@ use toolexec_sandbox::process::ProcessSandbox;
 #[cfg(all(feature = "runc", target_os = "linux"))]
 use toolexec_sandbox::runc::RuncSandbox;
 use toolexec_sandbox::wasm::WasmSandbox;
-use toolexec_testkit::{Missing, daemons, require};
+use toolexec_testkit::{Missing, daemons, require, require_named};
 
 use super::{LANGUAGES, Tools};
 
@@ -288,6 +288,33 @@ pub(crate) fn qemu() -> Way {
     }
 }
 
+/// The guest in a virtual machine of Firecracker, where there is one. Nothing installs it, so that
+/// it runs its own suites, and may be missing unless it is asked for by its name.
+#[cfg(feature = "firecracker")]
+pub(crate) fn firecracker() -> Way {
+    Way {
+        name: "firecracker",
+        profile: Profile::Hardened,
+        at_once: 4,
+        every: 100,
+        programs: 20,
+        kills: 2,
+        make: |guests| {
+            use toolexec_sandbox::firecracker::FirecrackerSandbox;
+            use toolexec_sandbox::vm::Images;
+            let (program, kernel) = toolexec_testkit::daemons::firecracker()?;
+            let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
+            let guest = guests.linux();
+            let images = Images::new(cache.join("vm-images"));
+            images.build(&kernel, &guest).unwrap();
+            let state = cache.join("firecracker");
+            let builder = FirecrackerSandbox::builder(guest, images, state).program(program);
+            let builder = builder.patience(std::time::Duration::from_mins(1));
+            Ok(Arc::new(builder.warm(guests.warm).build()))
+        },
+    }
+}
+
 /// One module in memory for all tests of a process: compiling it takes seconds.
 fn one_wasm() -> WasmSandbox {
     static SANDBOX: OnceLock<WasmSandbox> = OnceLock::new();
@@ -328,7 +355,11 @@ impl Way {
 
     /// Whether it is there: absence is loud, and what is there must work.
     pub(crate) async fn found(self) -> Option<Self> {
-        let sandbox = require((self.make)(Guests::REAL))?;
+        let made = (self.make)(Guests::REAL);
+        let sandbox = match self.name {
+            "firecracker" => require_named(made),
+            _ => require(made),
+        }?;
         let probe = sandbox.probe().await;
         assert_eq!(probe.map_err(|error| error.report()), Ok(()));
         if self.name == "wasm" {

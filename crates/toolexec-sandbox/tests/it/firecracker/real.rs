@@ -1,0 +1,168 @@
+//! Firecracker itself, where there is one: machines that really boot, are saved and restored.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+use tempfile::TempDir;
+use toolexec_core::backend::local::{Local, LocalTool};
+use toolexec_core::code::{CodeExecutor, Outcome, Submission};
+use toolexec_core::index::Index;
+use toolexec_core::sandbox::{Language, Limits, Profile, Sandbox, Sandboxes};
+use toolexec_core::{Args, CallContext, Runner};
+use toolexec_sandbox::firecracker::FirecrackerSandbox;
+use toolexec_sandbox::vm::Images;
+use toolexec_testkit::contract::sandbox::{Programs, all};
+use toolexec_testkit::{daemons, require_named};
+
+use super::{guest, names};
+
+/// A real Firecracker, and a directory for its machines.
+struct Real {
+    work: TempDir,
+    sandbox: FirecrackerSandbox,
+}
+
+impl Real {
+    fn found() -> Option<Self> {
+        let (program, kernel) = require_named(daemons::firecracker())?;
+        let work = tempfile::tempdir().unwrap();
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let guest = guest();
+        let images = Images::new(cache.join("vm-images"));
+        images.build(&kernel, &guest).unwrap();
+        let state = work.path().join("state");
+        let sandbox = FirecrackerSandbox::builder(guest, images, state)
+            .program(program)
+            .patience(Duration::from_mins(1))
+            .warm(0)
+            .build();
+        Some(Self { work, sandbox })
+    }
+
+    /// Runs programs over a tool that adds.
+    fn executor(&self) -> CodeExecutor {
+        let add = LocalTool::new("add", async |args: Args| {
+            let number = |name: &str| args[name].as_f64().ok_or("not a number");
+            Ok::<_, &str>(number("a")? + number("b")?)
+        });
+        let index = Index::new();
+        let math = Local::new("math").tool(add);
+        index.register_all(math.registrations().unwrap());
+        let sandboxes = Sandboxes::new()
+            .candidates(Profile::Hardened, ["firecracker"])
+            .with(Arc::new(self.sandbox.clone()));
+        CodeExecutor::builder(Runner::new(index), Arc::default(), sandboxes)
+            .profile(Profile::Hardened)
+            .build()
+    }
+
+    async fn run(&self, submission: Submission) -> Outcome {
+        let (executor, cx) = (self.executor(), CallContext::new());
+        executor.execute(submission, &cx).await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_keeps_the_contract() {
+    let Some(real) = Real::found() else { return };
+    // The first machine is booted and saved, which takes its time on an emulated KVM.
+    real.sandbox.probe().await.unwrap();
+    for (language, endless) in [
+        (Language::JavaScript, "while (true) {}"),
+        (Language::Python, "while True:\n    pass"),
+    ] {
+        let two = "return 1 + 1";
+        all(
+            &real.sandbox,
+            &Programs {
+                language,
+                two,
+                endless,
+            },
+        )
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn programs_call_tools_in_booted_and_in_restored_machines() {
+    let Some(real) = Real::found() else { return };
+    let program = "const sum = await tools.math.add({a: 40, b: 2}); \
+                   return [sum, Math.random(), Date.now()]";
+    let mut random = Vec::new();
+    for _ in 0..3 {
+        let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let submission = Submission::new(Language::JavaScript, program);
+        let outcome = real.run(submission).await;
+        assert_eq!(outcome.error, None);
+        assert_eq!(outcome.value[0], json!(42));
+        random.push(outcome.value[1].clone());
+        // The time of a machine is set anew, also when it slept meanwhile.
+        let said = Duration::from_millis(outcome.value[2].as_u64().unwrap());
+        let after = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let slack = Duration::from_millis(100);
+        assert!(said + slack >= before && said <= after + slack, "{said:?}");
+    }
+    assert!(random[0] != random[1] && random[1] != random[2] && random[0] != random[2]);
+    let state = real.work.path().join("state");
+    assert_eq!(names(&state.join("snapshots")).len(), 1);
+    assert_eq!(left(&state), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_end_programs() {
+    let Some(real) = Real::found() else { return };
+    let usual = Limits {
+        run_time: Some(Duration::from_secs(30)),
+        memory: Some(32 << 20),
+        ..Limits::standard()
+    };
+    let programs = [
+        (
+            "const all = []; while (true) all.push(new Array(10000).fill(all.length))",
+            usual,
+            "memory",
+        ),
+        (
+            "while (true) {}",
+            Limits {
+                cpu_time: Some(Duration::from_millis(500)),
+                ..usual
+            },
+            "cpu_time",
+        ),
+        (
+            "while (true) {}",
+            Limits {
+                run_time: Some(Duration::from_millis(500)),
+                ..usual
+            },
+            "run_time",
+        ),
+        (
+            "while (true) console.log('x'.repeat(100000))",
+            usual,
+            "output",
+        ),
+    ];
+    for (source, limits, wanted) in programs {
+        let submission = Submission::new(Language::JavaScript, source).limits(limits);
+        let outcome = real.run(submission.check(false)).await;
+        let error = outcome.error.expect(source);
+        let limit = error.limit.as_ref().map(|limit| limit.name.to_string());
+        assert_eq!(limit.as_deref(), Some(wanted), "{error:?}");
+    }
+    assert!(real.sandbox.probe().await.is_ok());
+}
+
+/// Directories of machines, of programs of any name.
+fn left(state: &Path) -> Vec<String> {
+    let above = fs::read_dir(state.join("machines")).into_iter().flatten();
+    above
+        .flatten()
+        .flat_map(|above| names(&above.path()))
+        .collect()
+}

@@ -69,37 +69,55 @@ pub fn serve_with(
     channel: impl Channel + 'static,
     ready: Option<(Language, Box<dyn Engine>)>,
 ) -> Result<(), Broken> {
-    let host = Host::new(channel);
-    host.send(&ToHost::Hello(Hello {
-        protocol: PROTOCOL,
-        version: env!("CARGO_PKG_VERSION").into(),
-        languages: engine::languages(),
-        max_frame: MAX_FRAME,
-    }))?;
-    let mut session = Session {
-        host,
-        engines: Vec::new(),
-    };
-    if let Some((language, engine)) = ready {
-        session.engines.push((family(language), engine));
-    }
-    while let Some(message) = session.host.next_message()? {
-        match message {
-            ToGuest::Start(start) => session.start(&start)?,
-            // Left out by `next_message`.
-            ToGuest::Answer { .. } | ToGuest::Cancel { .. } => {}
-        }
-    }
+    let mut session = Session::greet(channel, ready)?;
+    while session.serve_one()? {}
     Ok(())
 }
 
-struct Session {
+/// A host that was greeted, and what its programs left. Between two programs all of it is here.
+pub struct Session {
     host: Host,
     // At most one of each family.
     engines: Vec<(Language, Box<dyn Engine>)>,
 }
 
 impl Session {
+    /// Says hello, with an engine that is there already for the first program.
+    ///
+    /// # Errors
+    /// When the stream fails.
+    pub fn greet(
+        channel: impl Channel + 'static,
+        ready: Option<(Language, Box<dyn Engine>)>,
+    ) -> Result<Self, Broken> {
+        let host = Host::new(channel);
+        host.send(&ToHost::Hello(Hello {
+            protocol: PROTOCOL,
+            version: env!("CARGO_PKG_VERSION").into(),
+            languages: engine::languages(),
+            max_frame: MAX_FRAME,
+        }))?;
+        let ready = ready.map(|(language, engine)| (family(language), engine));
+        Ok(Self {
+            host,
+            engines: ready.into_iter().collect(),
+        })
+    }
+
+    /// Runs the next program that the host sends; no when it hung up instead.
+    ///
+    /// # Errors
+    /// When the host breaks the protocol or the stream fails.
+    pub fn serve_one(&mut self) -> Result<bool, Broken> {
+        match self.host.next_message()? {
+            Some(ToGuest::Start(start)) => self.start(&start)?,
+            // Left out by `next_message`.
+            Some(ToGuest::Answer { .. } | ToGuest::Cancel { .. }) => {}
+            None => return Ok(false),
+        }
+        Ok(true)
+    }
+
     fn start(&mut self, start: &Start) -> Result<(), Broken> {
         self.host.begin(start);
         let Some(mut engine) = self.take_engine(start.language) else {
@@ -147,6 +165,12 @@ impl Session {
             Some(at) => Some(self.engines.swap_remove(at).1),
             None => engine::create(language),
         }
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
     }
 }
 

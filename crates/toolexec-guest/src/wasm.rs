@@ -1,7 +1,9 @@
 //! The module for wasm: a channel over three imports, and the exports that a host calls.
 //!
 //! `init` builds the engine of the module and evaluates its prelude; the memory can be kept as an
-//! image after it. `run` serves the host until it hangs up. The imports are of module `toolexec`:
+//! image after it. `run` greets the host, and runs one program each time it is called after that:
+//! when it returns, everything that the guest knows is in its memory, which can be copied. The
+//! imports are of module `toolexec`:
 //! `read(ptr, len) -> len` blocks and returns 0 at the end, `write(ptr, len)` takes all, `ready()`
 //! says whether a read would not block.
 #![expect(
@@ -16,7 +18,7 @@ use toolexec_wire::Language;
 
 use crate::engine::{self, Engine};
 use crate::host::Channel;
-use crate::session::serve_with;
+use crate::session::Session;
 
 #[link(wasm_import_module = "toolexec")]
 unsafe extern "C" {
@@ -50,6 +52,17 @@ impl Channel for Imports {
 
 thread_local! {
     static READY: RefCell<Option<(Language, Box<dyn Engine>)>> = const { RefCell::new(None) };
+    static SESSION: RefCell<Option<Session>> = const { RefCell::new(None) };
+}
+
+/// What `run` answers.
+mod status {
+    /// The host hung up.
+    pub(super) const OVER: i32 = 0;
+    /// The host broke the protocol, or the stream failed.
+    pub(super) const BROKEN: i32 = 1;
+    /// It is to be called again.
+    pub(super) const GOES_ON: i32 = 2;
 }
 
 /// Builds the engine.
@@ -59,8 +72,19 @@ extern "C" fn init() {
     READY.set(language.and_then(engine::warm));
 }
 
-/// Serves the host; 0 when it ended in peace.
+/// Greets the host at first, then runs its next program.
 #[unsafe(export_name = "run")]
 extern "C" fn run() -> i32 {
-    i32::from(serve_with(Imports, READY.take()).is_err())
+    let served = match SESSION.take() {
+        None => Session::greet(Imports, READY.take()).map(Some),
+        Some(mut session) => session.serve_one().map(|more| more.then_some(session)),
+    };
+    match served {
+        Ok(Some(session)) => {
+            SESSION.set(Some(session));
+            status::GOES_ON
+        }
+        Ok(None) => status::OVER,
+        Err(_) => status::BROKEN,
+    }
 }

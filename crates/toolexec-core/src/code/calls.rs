@@ -11,6 +11,7 @@ use toolexec_wire::{CallError, Op};
 
 use super::answer::{self, Served};
 use super::record::{CallOp, CallRecord, Keep, Omitted, size_of_json};
+use super::tape::{Recorder, Replay};
 use crate::chain::ChainLimits;
 use crate::context::CallContext;
 use crate::gateway::Gateway;
@@ -39,6 +40,10 @@ pub(super) struct Calls {
     pub(super) most_chain_steps: u64,
     records: Vec<CallRecord>,
     keep: Keep,
+    /// Writes down what is asked and answered, where that is kept.
+    pub(super) recorder: Option<Recorder>,
+    /// Gives the answers of an earlier run, where nobody is to be asked.
+    pub(super) replay: Option<Replay>,
 }
 
 /// A call that was served.
@@ -65,6 +70,19 @@ pub(super) enum Refused {
     DuplicateId,
     /// Too many are not answered yet.
     TooMany,
+    /// It was not made when the program ran before.
+    Differs,
+}
+
+impl Finished {
+    pub(super) fn new(id: u32, record: Option<usize>, bytes: usize, served: Served) -> Self {
+        Self {
+            id,
+            record,
+            bytes,
+            served,
+        }
+    }
 }
 
 impl Calls {
@@ -92,6 +110,8 @@ impl Calls {
             most_chain_steps: 0,
             records: Vec::new(),
             keep: Keep::new(),
+            recorder: None,
+            replay: None,
         }
     }
 
@@ -113,6 +133,14 @@ impl Calls {
         }
         if !self.open.insert(id) {
             return Err(Refused::DuplicateId);
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.call(id, &op);
+        }
+        if let Some(replay) = &mut self.replay
+            && !replay.made(id, &op)
+        {
+            return Err(Refused::Differs);
         }
         let Some(kind) = answer::kind(&op) else {
             self.start(id, None, 0, op);
@@ -138,6 +166,13 @@ impl Calls {
     /// # Cancel safety
     /// Safe: a call that was served is given by the next call.
     pub(super) async fn next(&mut self) -> Finished {
+        if let Some(replay) = &mut self.replay {
+            return match replay.next() {
+                Some(finished) => finished,
+                // It is asked again after the next message.
+                None => std::future::pending().await,
+            };
+        }
         match self.running.next().await {
             Some(finished) => finished,
             None => std::future::pending().await,
@@ -153,6 +188,9 @@ impl Calls {
         self.open.remove(&finished.id);
         self.open_bytes -= finished.bytes;
         let Served { answer, backend } = finished.served;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.answer(finished.id, &answer);
+        }
         let Some(place) = finished.record else {
             return (answer, None);
         };
@@ -258,6 +296,10 @@ impl Calls {
     }
 
     fn start(&mut self, id: u32, record: Option<usize>, bytes: usize, op: Op) {
+        if let Some(replay) = &mut self.replay {
+            replay.started(id, record, bytes);
+            return;
+        }
         let serving = answer::serve(
             self.gateway.clone(),
             op,
@@ -266,12 +308,7 @@ impl Calls {
             self.language,
         );
         self.running.push(Box::pin(async move {
-            Finished {
-                id,
-                record,
-                bytes,
-                served: serving.await,
-            }
+            Finished::new(id, record, bytes, serving.await)
         }));
     }
 }

@@ -8,6 +8,7 @@ use super::event::{CodeStream, Sink};
 use super::failure::Problem;
 use super::outcome::Outcome;
 use super::session::CodeSession;
+use super::sessions::{CodeSessions, SessionSettings};
 use super::settings::CodeSettings;
 use super::submission::Submission;
 use crate::chain::ChainLimits;
@@ -17,7 +18,9 @@ use crate::gateway::{Direct, Gateway};
 use crate::pattern::glob;
 use crate::results::ResultStore;
 use crate::run::Runner;
-use crate::sandbox::{Language, Limits, Profile, Sandboxes, SessionSpec};
+use crate::sandbox::{
+    Language, Limits, Profile, Sandboxes, SessionSpec, language_name, needs_toolchain,
+};
 use crate::tooldoc::DocStore;
 
 /// Runs programs that call tools. Cheap to clone.
@@ -101,7 +104,7 @@ impl CodeExecutor {
         cx: &CallContext,
     ) -> Result<Vec<Problem>> {
         submission.prepare()?;
-        let mut session = self.start(&submission, false).await?;
+        let mut session = self.start(&submission).await?;
         session.check(submission, cx).await
     }
 
@@ -118,16 +121,14 @@ impl CodeExecutor {
         limits: Limits,
         profile: Option<Profile>,
     ) -> Result<CodeSession> {
-        if language == Language::Wasm {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "a WebAssembly module keeps nothing from one program to the next",
-            )
-            .with_hint("execute each module by itself, or open a session of another language"));
-        }
         let mut submission = Submission::new(language, "").limits(limits);
         submission.profile = profile;
-        self.start(&submission, true).await
+        self.keep(&submission).await
+    }
+
+    /// Sessions that are known by their names, each used by whoever knows it.
+    pub fn sessions(&self, settings: SessionSettings) -> CodeSessions {
+        CodeSessions::new(self.clone(), settings)
     }
 
     /// The same executor, whose programs may give tools handles of results that `store` keeps.
@@ -159,11 +160,30 @@ impl CodeExecutor {
         events: &Sink,
     ) -> Result<Outcome> {
         submission.prepare()?;
-        let mut session = self.start(&submission, false).await?;
+        let mut session = self.start(&submission).await?;
         session.run(submission, cx, events).await
     }
 
-    async fn start(&self, submission: &Submission, keep: bool) -> Result<CodeSession> {
+    /// A session that keeps its variables.
+    pub(super) async fn keep(&self, submission: &Submission) -> Result<CodeSession> {
+        let language = submission.language;
+        let why = if language == Language::Wasm {
+            "a WebAssembly module keeps nothing from one program to the next".to_owned()
+        } else if needs_toolchain(language) {
+            let name = language_name(language);
+            format!("a program in {name} keeps nothing for the next: each is a process of its own")
+        } else {
+            let mut session = self.start(submission).await?;
+            session.keep = true;
+            return Ok(session);
+        };
+        Err(Error::new(ErrorKind::Unsupported, why).with_hint(
+            "execute each program by itself, or open a session of javascript, typescript, python \
+             or script",
+        ))
+    }
+
+    async fn start(&self, submission: &Submission) -> Result<CodeSession> {
         let settings = &*self.settings;
         submission.limits.check(&settings.maximum)?;
         // What nobody asked for is still no more than the maximum.
@@ -187,10 +207,9 @@ impl CodeExecutor {
             self.clone(),
             guest,
             name,
-            language,
             limits,
             profile,
-            keep,
+            submission,
         ))
     }
 }

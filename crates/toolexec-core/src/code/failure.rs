@@ -181,6 +181,12 @@ impl CodeError {
         }
     }
 
+    /// Whether something ran before it came to this.
+    pub(super) fn is_of_a_run(&self) -> bool {
+        let nothing_ran = matches!(self.kind, CodeErrorKind::Syntax | CodeErrorKind::Check);
+        !nothing_ran && self.problems.is_empty()
+    }
+
     /// The guest ended before the program did.
     pub(super) fn lost(ended: Option<&Ended>) -> Self {
         let how = match ended {

@@ -19,14 +19,17 @@ mod clock;
 mod event;
 mod executor;
 mod failure;
+mod fork;
 mod link;
 mod module;
 mod outcome;
 mod program;
 mod record;
 mod session;
+mod sessions;
 mod settings;
 mod submission;
+mod tape;
 mod transcript;
 
 pub use event::{CodeEvent, CodeStream};
@@ -36,6 +39,9 @@ pub use module::MAX_MODULE;
 pub use outcome::{LogLine, Outcome, Usage};
 pub use record::{CallOp, CallRecord, Omitted};
 pub use session::CodeSession;
+pub use sessions::{
+    CodeSessions, SessionInfo, SessionLimits, SessionOptions, SessionSettings, SessionState,
+};
 pub use settings::CodeSettings;
 pub use submission::{MAX_SOURCE, Submission};
 pub use toolexec_wire::Stream;

@@ -188,6 +188,7 @@ impl Program<'_> {
             Err(Refused::DuplicateId) => {
                 Some(broken("it used the id of a call that is not answered yet"))
             }
+            Err(Refused::Differs) => Some(differs("it made another call")),
             Err(Refused::TooMany) => {
                 let most = Some(MAX_OPEN as f64);
                 let mut error = CodeError::limit(LimitName::ParallelCalls, most, None);
@@ -421,6 +422,11 @@ impl Program<'_> {
         ];
         times.into_iter().flatten().fold(far, Instant::min)
     }
+}
+
+/// A program that runs again does something else than before.
+pub(super) fn differs(how: &str) -> End {
+    End::Broken(CodeError::new(CodeErrorKind::Internal, how))
 }
 
 fn broken(why: &str) -> End {

@@ -19,6 +19,7 @@ use super::outcome::{Outcome, Usage};
 use super::program::{End, Program};
 use super::record::depth_up_to;
 use super::submission::Submission;
+use super::tape::{Recorder, Tape};
 use super::transcript::Transcript;
 use crate::chain::ChainLimits;
 use crate::context::{CallBudget, CallContext};
@@ -37,15 +38,18 @@ const MAX_INPUT_DEPTH: usize = toolexec_wire::MAX_DEPTH - 4;
 /// engine (a limit, cancellation) the variables are gone: the session is closed and says so.
 /// Dropping it ends the guest.
 pub struct CodeSession {
-    executor: CodeExecutor,
-    link: Link,
-    sandbox: String,
-    language: Language,
-    limits: Limits,
-    profile: Profile,
-    keep: bool,
-    greeted: bool,
-    closed: bool,
+    pub(super) executor: CodeExecutor,
+    pub(super) link: Link,
+    pub(super) sandbox: String,
+    pub(super) language: Language,
+    pub(super) limits: Limits,
+    pub(super) profile: Profile,
+    pub(super) image: Option<String>,
+    pub(super) keep: bool,
+    pub(super) greeted: bool,
+    pub(super) closed: bool,
+    /// What it did, where that is kept.
+    pub(super) tape: Option<Tape>,
 }
 
 impl CodeSession {
@@ -53,21 +57,22 @@ impl CodeSession {
         executor: CodeExecutor,
         guest: Session,
         sandbox: String,
-        language: Language,
         limits: Limits,
         profile: Profile,
-        keep: bool,
+        submission: &Submission,
     ) -> Self {
         Self {
             executor,
             link: Link::new(guest),
             sandbox,
-            language,
+            language: submission.language,
             limits,
             profile,
-            keep,
+            image: submission.image.clone(),
+            keep: false,
             greeted: false,
             closed: false,
+            tape: None,
         }
     }
 
@@ -119,11 +124,22 @@ impl CodeSession {
         self.closed = true;
         let budget = Arc::new(CallBudget::new(self.limits.tool_calls));
         let check = submission.check;
+        let written = self.tape.is_some().then(|| submission.clone());
         let start = self.start_message(submission);
         let mut program = self.program(&budget, cx, events);
+        program.calls.recorder = written.is_some().then(Recorder::default);
         let end = conversation(&mut program, start, check).await?;
+        let recorder = program.calls.recorder.take();
+        let taped = recorder.zip(written).map(|(recorder, written)| {
+            recorder.end(written.source, written.inputs, &end, &program.transcript)
+        });
         let outcome = program.close(&end);
-        Ok(self.outcome(end, outcome, &budget))
+        let outcome = self.outcome(end, outcome, &budget);
+        let ran = outcome.error.as_ref().is_none_or(CodeError::is_of_a_run);
+        if let (Some(tape), Some(taped), false, true) = (&mut self.tape, taped, self.closed, ran) {
+            tape.keep(taped);
+        }
+        Ok(outcome)
     }
 
     pub(super) async fn check(
@@ -153,7 +169,7 @@ impl CodeSession {
     }
 
     /// Sees to it that the guest said hello, speaks our protocol and can take the submission.
-    async fn ready(&mut self, submission: &Submission) -> Result<()> {
+    pub(super) async fn ready(&mut self, submission: &Submission) -> Result<()> {
         if self.closed {
             return Err(Error::new(
                 ErrorKind::SandboxUnavailable,
@@ -211,7 +227,7 @@ impl CodeSession {
         Ok(())
     }
 
-    fn start_message(&self, submission: Submission) -> Start {
+    pub(super) fn start_message(&self, submission: Submission) -> Start {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Start {
             language: self.language,
@@ -227,7 +243,7 @@ impl CodeSession {
         }
     }
 
-    fn program<'a>(
+    pub(super) fn program<'a>(
         &'a mut self,
         budget: &'a Arc<CallBudget>,
         cx: &'a CallContext,
@@ -380,7 +396,7 @@ async fn checked(program: &mut Program<'_>, start: &Start) -> Result<Result<Vec<
 }
 
 /// Whether the guest gave its engine up: it was stopped in the middle of something.
-fn is_without_variables(end: &End) -> bool {
+pub(super) fn is_without_variables(end: &End) -> bool {
     let End::Failed(error) = end else {
         return false;
     };
@@ -394,7 +410,7 @@ fn is_without_variables(end: &End) -> bool {
     }
 }
 
-fn send(program: &mut Program<'_>, start: Start) -> Result<()> {
+pub(super) fn send(program: &mut Program<'_>, start: Start) -> Result<()> {
     let message = ToGuest::Start(start);
     program.link.send(&message).map_err(|error| {
         Error::new(

@@ -5,10 +5,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::enforced::Enforcement;
+use crate::error::Result;
 
 /// A guest that was started, at the other end of a byte stream.
 ///
@@ -45,6 +47,13 @@ pub trait Guest: AsyncRead + AsyncWrite + Send + Unpin {
 
     /// Which limits this guest is kept within, and by whom.
     fn enforcement(&self) -> Enforcement;
+
+    /// Makes another guest in the state of this one, which has ended a program and whose bytes
+    /// were all read. Neither sees what becomes of the other. What this one used so far counts as
+    /// used by the other too. `None`, the default, where the sandbox cannot do that.
+    fn fork(&mut self) -> Option<BoxFuture<'_, Result<Session>>> {
+        None
+    }
 }
 
 /// A started guest. Dropping it ends the guest.
@@ -115,6 +124,10 @@ impl Guest for Session {
 
     fn enforcement(&self) -> Enforcement {
         self.guest.enforcement()
+    }
+
+    fn fork(&mut self) -> Option<BoxFuture<'_, Result<Session>>> {
+        self.guest.fork()
     }
 }
 

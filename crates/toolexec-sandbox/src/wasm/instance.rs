@@ -1,6 +1,6 @@
 //! A guest that runs: an instance, polled by whoever reads from it.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,16 +8,21 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use nix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::OwnedSemaphorePermit;
-use toolexec_core::sandbox::{Ended, Enforcement, Guest, GuestMeasure, Limits};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use toolexec_core::sandbox::{Ended, Enforcement, Guest, GuestMeasure, Limits, Session};
 use toolexec_core::{Error, ErrorKind};
 use wasmtime::{InstancePre, Memory, ResourceLimiter, Store, Trap, bail};
 
 use super::ENFORCEMENT;
+use super::copy::{Copy, Rest, rest, restore};
 use super::engine::Machine;
 use super::pipe::Pipe;
+
+/// What `run` of a guest answers that is to be called again.
+const GOES_ON: i32 = 2;
 
 /// What belongs to one instance.
 pub(super) struct State {
@@ -25,7 +30,17 @@ pub(super) struct State {
     pub(super) started: Instant,
     /// The memory of the guest, once it was looked for.
     pub(super) memory: Option<Memory>,
+    pub(super) rest: Rest,
     limit: MemoryLimit,
+}
+
+/// What the instances of a guest are made of.
+#[derive(Clone)]
+pub(super) struct Mould {
+    pub(super) machine: Machine,
+    pub(super) module: InstancePre<State>,
+    pub(super) limits: Limits,
+    pub(super) slots: Arc<Semaphore>,
 }
 
 /// Keeps the memory of an instance within its limit and remembers how large it was.
@@ -56,6 +71,8 @@ pub(super) struct Instance {
     cpu_time: Duration,
     cpu_limit: Option<Duration>,
     ended: Option<Ended>,
+    // What a copy of it is made of, where there can be one.
+    mould: Option<(Mould, Rest)>,
     // Given back when the instance is gone.
     slot: Option<OwnedSemaphorePermit>,
 }
@@ -82,40 +99,45 @@ impl Watched {
     }
 }
 
-impl Instance {
-    /// A guest of this crate's own.
+impl Mould {
+    /// An instance, in the state of another one where there is a copy of that.
     pub(super) fn start(
-        machine: &Machine,
-        module: InstancePre<State>,
-        limits: &Limits,
+        &self,
         slot: OwnedSemaphorePermit,
-    ) -> toolexec_core::Result<Self> {
-        let pipe = Pipe::default();
+        copy: Option<Copy>,
+    ) -> toolexec_core::Result<Instance> {
+        let (pipe, rest) = (Pipe::default(), Rest::default());
         let watched = Arc::new(Watched::default());
-        let most = limits.memory.map_or(usize::MAX, |memory| {
+        let most = self.limits.memory.map_or(usize::MAX, |memory| {
             usize::try_from(memory).unwrap_or(usize::MAX)
         });
+        let started = copy.as_ref().map(|copy| copy.started);
         let state = State {
             pipe: pipe.clone(),
-            started: Instant::now(),
+            started: started.unwrap_or_else(Instant::now),
             memory: None,
+            rest: rest.clone(),
             limit: MemoryLimit {
                 most,
                 shared: watched.clone(),
-                machine: machine.clone(),
+                machine: self.machine.clone(),
                 address: 0,
             },
         };
-        let mut store = Store::try_new(&machine.engine, state).map_err(|error| {
+        let mut store = Store::try_new(&self.machine.engine, state).map_err(|error| {
             Error::new(ErrorKind::SandboxUnavailable, "no instance can be made").with_source(error)
         })?;
         store.limiter(|state| &mut state.limit);
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
-        let run = run(store, module);
-        Ok(Self::new(machine, run, pipe, watched, limits, slot))
+        let run = run(store, self.module.clone(), copy);
+        let mut instance = Instance::new(&self.machine, run, pipe, watched, &self.limits, slot);
+        instance.mould = Some((self.clone(), rest));
+        Ok(instance)
     }
+}
 
+impl Instance {
     /// Whatever runs at the other end of `pipe`.
     pub(super) fn new(
         machine: &Machine,
@@ -133,6 +155,7 @@ impl Instance {
             cpu_time: Duration::ZERO,
             cpu_limit: limits.cpu_time,
             ended: None,
+            mould: None,
             slot: Some(slot),
         }
     }
@@ -167,6 +190,46 @@ impl Instance {
         }
     }
 
+    /// A copy of the guest, once it rests. One that waits for something else never will.
+    fn poll_copy(
+        &mut self,
+        rest: &Rest,
+        cx: &mut Context<'_>,
+    ) -> Poll<toolexec_core::Result<Copy>> {
+        rest.want();
+        if self.poll_run(cx).is_ready() {
+            let message = "the guest ended before it could be copied";
+            return Poll::Ready(Err(Error::new(ErrorKind::SandboxUnavailable, message)));
+        }
+        if let Some(copy) = rest.take() {
+            return Poll::Ready(Ok(copy));
+        }
+        if self.pipe.guest_waits() {
+            let message = "the guest is in the middle of something and cannot be copied";
+            return Poll::Ready(Err(Error::new(ErrorKind::Unsupported, message)));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Lets a guest that was made of a copy come as far as the other one is.
+    fn poll_restored(&mut self, cx: &mut Context<'_>) -> Poll<toolexec_core::Result<()>> {
+        let ended = self.poll_run(cx).is_ready();
+        let rests = self
+            .mould
+            .as_ref()
+            .is_some_and(|(_, rest)| rest.is_reached());
+        if rests {
+            return Poll::Ready(Ok(()));
+        }
+        if ended {
+            let message = "the copy of the guest cannot run";
+            return Poll::Ready(Err(Error::new(ErrorKind::SandboxUnavailable, message)));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     fn why(&self, result: wasmtime::Result<()>) -> Ended {
         let Err(error) = result else {
             return Ended::Exited;
@@ -186,25 +249,40 @@ impl Instance {
     }
 }
 
-/// The life of an instance: made, initialised where its image is not, and run to its end.
-async fn run(mut store: Store<State>, module: InstancePre<State>) -> wasmtime::Result<()> {
+/// The life of an instance: made, initialised where its image is not, and run to its end; or made
+/// and put into the state of another.
+async fn run(
+    mut store: Store<State>,
+    module: InstancePre<State>,
+    copy: Option<Copy>,
+) -> wasmtime::Result<()> {
     let instance = module.instantiate_async(&mut store).await?;
-    if let Some(memory) = instance.get_memory(&mut store, "memory") {
-        let (bytes, state) = memory.data_and_store_mut(&mut store);
-        state.limit.address = bytes.as_ptr().addr();
-        // Its compiled code stays where it is.
-        let module = module.module().image_range().start.addr();
-        state.limit.machine.map(bytes, module);
-    }
-    for start in ["_initialize", "init"] {
-        if let Ok(function) = instance.get_typed_func::<(), ()>(&mut store, start) {
-            function.call_async(&mut store, ()).await?;
+    let Some(memory) = instance.get_memory(&mut store, "memory") else {
+        bail!("the guest exports no memory");
+    };
+    let (bytes, state) = memory.data_and_store_mut(&mut store);
+    state.limit.address = bytes.as_ptr().addr();
+    // Its compiled code stays where it is.
+    let place = module.module().image_range().start.addr();
+    state.limit.machine.map(bytes, place);
+    if let Some(copy) = copy {
+        restore(&mut store, memory, &copy)?;
+        drop(copy);
+        rest(&mut store, memory).await;
+    } else {
+        for start in ["_initialize", "init"] {
+            if let Ok(function) = instance.get_typed_func::<(), ()>(&mut store, start) {
+                function.call_async(&mut store, ()).await?;
+            }
         }
     }
     let run = instance.get_typed_func::<(), i32>(&mut store, "run")?;
-    match run.call_async(&mut store, ()).await? {
-        0 => Ok(()),
-        status => bail!("the guest gave up with status {status}"),
+    loop {
+        match run.call_async(&mut store, ()).await? {
+            0 => return Ok(()),
+            GOES_ON => rest(&mut store, memory).await,
+            status => bail!("the guest gave up with status {status}"),
+        }
     }
 }
 
@@ -226,6 +304,23 @@ impl Guest for Instance {
 
     fn enforcement(&self) -> Enforcement {
         ENFORCEMENT.to_vec()
+    }
+
+    fn fork(&mut self) -> Option<BoxFuture<'_, toolexec_core::Result<Session>>> {
+        let (mould, rest) = self.mould.clone()?;
+        Some(Box::pin(async move {
+            let slot = mould.slots.clone().try_acquire_owned().map_err(|_| {
+                let message = "the sandbox has as many guests as it may have";
+                Error::new(ErrorKind::LimitExceeded, message)
+                    .with_hint("end another session or program first")
+            })?;
+            let copy = poll_fn(|cx| self.poll_copy(&rest, cx)).await?;
+            let mut forked = mould.start(slot, Some(copy))?;
+            // A copy has no fresh allowance.
+            forked.cpu_time = self.cpu_time;
+            poll_fn(|cx| forked.poll_restored(cx)).await?;
+            Ok(Session::new(forked))
+        }))
     }
 }
 

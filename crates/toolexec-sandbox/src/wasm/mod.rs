@@ -8,6 +8,7 @@
 //! in whatever it is doing, a builtin of the engine included.
 
 mod artefact;
+mod copy;
 mod engine;
 mod imports;
 mod instance;
@@ -29,7 +30,7 @@ use wasmtime::InstancePre;
 
 pub use artefact::Artefact;
 use engine::Machine;
-use instance::{Instance, State, Watched};
+use instance::{Instance, Mould, State, Watched};
 use pipe::Pipe;
 use user::Compiler;
 
@@ -146,18 +147,12 @@ impl WasmSandbox {
     /// the program's own.
     async fn user_session(&self, module: Arc<[u8]>, limits: &Limits) -> Result<Session> {
         let compiler = self.compiler().await?;
-        let slot = self.slot().await?;
+        let slot = slot(&self.shared.slots).await?;
         let (pipe, watched) = (Pipe::default(), Arc::<Watched>::default());
         let run = user::serve(pipe.clone(), compiler.clone(), module, watched.clone());
         let machine = compiler.machine();
         let instance = Instance::new(machine, run, pipe, watched, limits, slot);
         Ok(Session::new(instance))
-    }
-
-    /// A place for an instance. More programs than places wait for their turn.
-    async fn slot(&self) -> Result<OwnedSemaphorePermit> {
-        let slot = self.shared.slots.clone().acquire_owned().await;
-        slot.map_err(|_| unavailable("the sandbox is closed"))
     }
 
     async fn session(&self, spec: SessionSpec) -> Result<Session> {
@@ -173,11 +168,14 @@ impl WasmSandbox {
         let Some(module) = self.module(spec.language) else {
             return Err(unavailable("no guest for the language is built in"));
         };
-        let ready = self.ready(module).await?;
-        let machine = self.machine().await?;
-        let slot = self.slot().await?;
-        let instance = Instance::start(machine, ready.clone(), &spec.limits, slot)?;
-        Ok(Session::new(instance))
+        let mould = Mould {
+            module: self.ready(module).await?.clone(),
+            machine: self.machine().await?.clone(),
+            limits: spec.limits,
+            slots: self.shared.slots.clone(),
+        };
+        let slot = slot(&self.shared.slots).await?;
+        Ok(Session::new(mould.start(slot, None)?))
     }
 }
 
@@ -260,6 +258,12 @@ impl fmt::Debug for WasmSandbox {
             .field("slots", &self.shared.slot_count)
             .finish_non_exhaustive()
     }
+}
+
+/// A place for an instance. More programs than places wait for their turn.
+async fn slot(slots: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
+    let slot = slots.clone().acquire_owned().await;
+    slot.map_err(|_| unavailable("the sandbox is closed"))
 }
 
 /// Runs long work beside the runtime's own threads.

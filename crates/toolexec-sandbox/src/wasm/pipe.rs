@@ -90,6 +90,21 @@ impl Pipe {
         Poll::Ready(written)
     }
 
+    /// The guest waits until there is something to read, or the end.
+    pub(super) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut ends = self.lock();
+        if ends.closed || !ends.to_guest.is_empty() {
+            return Poll::Ready(());
+        }
+        ends.guest = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Whether the guest waits for the host to send or to read.
+    pub(super) fn guest_waits(&self) -> bool {
+        self.lock().guest.is_some()
+    }
+
     /// Whether a read would not wait.
     pub(super) fn is_ready(&self) -> bool {
         let ends = self.lock();

@@ -106,6 +106,9 @@ mod rules;
 mod same;
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
 #[cfg(target_os = "linux")]
+mod sessions;
+#[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
+#[cfg(target_os = "linux")]
 mod toolchains;
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
 #[cfg(target_os = "linux")]

@@ -1,0 +1,216 @@
+//! What a program asked and was answered, kept so that it can be run again without asking anybody.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use toolexec_wire::{CallError, Op};
+
+use super::answer::{self, Served};
+use super::calls::Finished;
+use super::failure::CodeError;
+use super::program::End;
+use super::record::size_of_json;
+use super::transcript::Transcript;
+
+/// The most bytes of programs and answers that are kept of a session.
+pub(super) const MAX_TAPE: usize = 8 << 20;
+
+/// The programs of a session, as far as they left something.
+#[derive(Debug, Default)]
+pub(super) struct Tape {
+    programs: Vec<Arc<Taped>>,
+    bytes: usize,
+    is_full: bool,
+}
+
+/// A program that ran, what it was answered, and how it ended.
+#[derive(Debug)]
+pub(super) struct Taped {
+    pub(super) source: String,
+    pub(super) inputs: Map<String, Value>,
+    steps: Vec<Step>,
+    end: u64,
+    bytes: usize,
+}
+
+/// What happened between a program and its host, in order.
+#[derive(Debug)]
+enum Step {
+    /// It made a call. Calls are counted from 0.
+    Call(Op),
+    /// A call was answered.
+    Answer {
+        call: usize,
+        answer: Result<Value, Box<CallError>>,
+    },
+}
+
+/// A program that runs is written down.
+#[derive(Debug, Default)]
+pub(super) struct Recorder {
+    steps: Vec<Step>,
+    // The number of a call that is not answered yet, by its id.
+    open: HashMap<u32, usize>,
+    calls: usize,
+    bytes: usize,
+}
+
+/// A program runs again: it gets the answers it had, as long as it makes the calls it made.
+#[derive(Debug)]
+pub(super) struct Replay {
+    program: Arc<Taped>,
+    at: usize,
+    // The ids of the calls it made so far.
+    ids: Vec<u32>,
+    // Where the record of a call is that was started, and its size.
+    open: HashMap<u32, (Option<usize>, usize)>,
+}
+
+impl Tape {
+    /// Keeps a program; all are forgotten once they are too large together.
+    pub(super) fn keep(&mut self, program: Taped) {
+        self.bytes += program.bytes;
+        if self.is_full || self.bytes > MAX_TAPE {
+            self.is_full = true;
+            self.programs.clear();
+            return;
+        }
+        self.programs.push(Arc::new(program));
+    }
+
+    /// The programs; `None` when they were too large to keep.
+    pub(super) fn programs(&self) -> Option<&[Arc<Taped>]> {
+        (!self.is_full).then_some(&self.programs)
+    }
+}
+
+impl Clone for Tape {
+    fn clone(&self) -> Self {
+        Self {
+            programs: self.programs.clone(),
+            ..*self
+        }
+    }
+}
+
+impl Taped {
+    /// Whether it ended as it did before.
+    pub(super) fn ended_alike(&self, end: &End, transcript: &Transcript) -> bool {
+        self.end == hash(end, transcript)
+    }
+}
+
+impl Recorder {
+    /// The program made a call.
+    pub(super) fn call(&mut self, id: u32, op: &Op) {
+        self.open.insert(id, self.calls);
+        self.calls += 1;
+        let (tool, args) = answer::subject(op);
+        self.bytes += tool.map_or(0, str::len) + size_of_json(&args);
+        if self.fits() {
+            self.steps.push(Step::Call(op.clone()));
+        }
+    }
+
+    /// A call was answered.
+    pub(super) fn answer(&mut self, id: u32, answer: &Result<Value, Box<CallError>>) {
+        let Some(call) = self.open.remove(&id) else {
+            return;
+        };
+        self.bytes += match answer {
+            Ok(value) => size_of_json(value),
+            Err(error) => error.message.len() + size_of_json(&error.value),
+        };
+        if self.fits() {
+            let answer = answer.clone();
+            self.steps.push(Step::Answer { call, answer });
+        }
+    }
+
+    /// What is kept of the program.
+    pub(super) fn end(
+        self,
+        source: String,
+        inputs: Map<String, Value>,
+        end: &End,
+        transcript: &Transcript,
+    ) -> Taped {
+        let inputs_size: usize = inputs.values().map(size_of_json).sum();
+        Taped {
+            bytes: self.bytes + source.len() + inputs_size,
+            source,
+            inputs,
+            steps: self.steps,
+            end: hash(end, transcript),
+        }
+    }
+
+    /// Nothing more is kept of a program that is too large by itself.
+    fn fits(&mut self) -> bool {
+        if self.bytes > MAX_TAPE {
+            self.steps.clear();
+        }
+        self.bytes <= MAX_TAPE
+    }
+}
+
+impl Replay {
+    pub(super) fn new(program: Arc<Taped>) -> Self {
+        Self {
+            program,
+            at: 0,
+            ids: Vec::new(),
+            open: HashMap::new(),
+        }
+    }
+
+    /// Whether this is the call that it made at this point.
+    pub(super) fn made(&mut self, id: u32, op: &Op) -> bool {
+        let step = self.program.steps.get(self.at);
+        let is_same = matches!(step, Some(Step::Call(made)) if made == op);
+        self.at += usize::from(is_same);
+        self.ids.push(id);
+        is_same
+    }
+
+    /// A call was started; it is answered when its turn comes.
+    pub(super) fn started(&mut self, id: u32, record: Option<usize>, bytes: usize) {
+        self.open.insert(id, (record, bytes));
+    }
+
+    /// The next call that is answered now, if the answer comes before another call.
+    pub(super) fn next(&mut self) -> Option<Finished> {
+        let Some(Step::Answer { call, answer }) = self.program.steps.get(self.at) else {
+            return None;
+        };
+        let id = *self.ids.get(*call)?;
+        let (record, bytes) = self.open.remove(&id)?;
+        self.at += 1;
+        let served = Served {
+            answer: answer.clone(),
+            backend: None,
+        };
+        Some(Finished::new(id, record, bytes, served))
+    }
+
+    /// Whether everything happened that happened before.
+    pub(super) fn is_over(&self) -> bool {
+        self.at == self.program.steps.len()
+    }
+}
+
+/// What is compared of an end.
+fn hash(end: &End, transcript: &Transcript) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match end {
+        End::Value(value) => value.to_string().hash(&mut hasher),
+        End::Failed(CodeError { name, message, .. }) => {
+            (name, message).hash(&mut hasher);
+        }
+        End::Checked(..) | End::Broken(_) => {}
+    }
+    (&transcript.stdout, &transcript.stderr).hash(&mut hasher);
+    hasher.finish()
+}

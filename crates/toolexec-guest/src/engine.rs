@@ -9,12 +9,18 @@ use crate::host::Host;
 /// keeps its state keeps the engine.
 pub trait Engine {
     /// Runs a program to its end. Every kind of end comes back: what the program throws, a limit,
-    /// a cancelled run. After an error of a limit the engine is not used again.
+    /// a cancelled run. After one that it says it does not survive, the engine is not used again.
     fn run(&mut self, start: &Start, host: &Host) -> Result<Value, Box<Failure>>;
 
     /// Looks at a program without running it: what is wrong with its text, and the tool calls that
     /// stand in it.
     fn check(&mut self, start: &Start, host: &Host) -> (Vec<Failure>, Vec<SeenCall>);
+
+    /// Whether variables and functions are there for another program, now that one was stopped
+    /// before its end.
+    fn is_whole(&self) -> bool {
+        true
+    }
 
     /// The most memory it had so far, in bytes, when it can tell.
     fn memory(&self) -> Option<u64> {

@@ -124,6 +124,7 @@ impl Session {
             return self.host.send(&ToHost::Failed {
                 error: *unknown_language(start.language),
                 usage: GuestUsage::default(),
+                kept: None,
             });
         };
         if start.check_only {
@@ -138,12 +139,9 @@ impl Session {
             run_us: u64::try_from(self.host.run_time().as_micros()).unwrap_or(u64::MAX),
             memory_bytes: engine.memory(),
         };
-        if start.keep
-            && result
-                .as_ref()
-                .err()
-                .is_none_or(|failure| leaves_engine(failure))
-        {
+        let survived = result.as_ref().err();
+        let survived = survived.is_none_or(|failure| leaves_engine(failure, &*engine));
+        if start.keep && survived {
             self.engines.push((family(start.language), engine));
         }
         if let Some(broken) = self.host.broken() {
@@ -154,6 +152,7 @@ impl Session {
             Err(error) => ToHost::Failed {
                 error: *error,
                 usage,
+                kept: Some(survived),
             },
         })
     }
@@ -183,11 +182,12 @@ fn family(language: Language) -> Language {
 }
 
 /// Whether an engine can be used after this failure.
-fn leaves_engine(failure: &Failure) -> bool {
-    !matches!(
-        failure.kind,
-        FailureKind::Time | FailureKind::Memory | FailureKind::Cancelled | FailureKind::Internal
-    )
+fn leaves_engine(failure: &Failure, engine: &dyn Engine) -> bool {
+    match failure.kind {
+        FailureKind::Memory | FailureKind::Internal => false,
+        FailureKind::Time | FailureKind::Cancelled => engine.is_whole(),
+        _ => true,
+    }
 }
 
 /// A panic of an engine ends its program, not the session.

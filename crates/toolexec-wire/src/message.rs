@@ -73,6 +73,9 @@ pub enum ToHost {
         /// What the guest measured.
         #[serde(default)]
         usage: GuestUsage,
+        /// Whether the variables are there for the next program, where they were to be kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept: Option<bool>,
     },
 }
 

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::failure::CodeErrorKind;
 use super::program::{End, differs};
-use super::session::{CodeSession, is_without_variables, send};
+use super::session::{CodeSession, send};
 use super::submission::Submission;
 use super::tape::{MAX_TAPE, Replay, Taped};
 use crate::context::{CallBudget, CallContext};
@@ -122,9 +123,7 @@ impl CodeSession {
         let end = match end {
             end @ (End::Value(_) | End::Failed(_)) if is_same => end,
             End::Broken(error) => End::Broken(error),
-            End::Failed(error) if is_without_variables(&End::Failed(error.clone())) => {
-                End::Broken(error)
-            }
+            End::Failed(error) if error.kind == CodeErrorKind::Limit => End::Broken(error),
             _ if !is_over => differs("it did not make a call"),
             _ => differs("it printed something else or ended in another way"),
         };

@@ -41,6 +41,8 @@ pub(super) struct Program<'a> {
     /// Set once the program is being ended: why, and when its grace is over.
     pub(super) stopping: Option<(CodeError, Instant)>,
     pub(super) guest_usage: GuestUsage,
+    /// Whether the guest still has the variables, when it says so.
+    pub(super) kept: Option<bool>,
     pub(super) result_bytes: u64,
 }
 
@@ -124,8 +126,8 @@ impl Program<'_> {
                 self.guest_usage = usage;
                 return Some(self.on_done(value));
             }
-            ToHost::Failed { error, usage } => {
-                self.guest_usage = usage;
+            ToHost::Failed { error, usage, kept } => {
+                (self.guest_usage, self.kept) = (usage, kept);
                 return Some(End::Failed(self.on_failed(error)));
             }
             ToHost::Checked { problems, calls } => return Some(End::Checked(problems, calls)),

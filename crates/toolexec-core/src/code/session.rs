@@ -34,8 +34,9 @@ const MAX_INPUT_DEPTH: usize = toolexec_wire::MAX_DEPTH - 4;
 
 /// A guest that keeps its variables from one program to the next.
 ///
-/// Each program has the session's limits anew. After an error that ended the guest or stopped its
-/// engine (a limit, cancellation) the variables are gone: the session is closed and says so.
+/// Each program has the session's limits anew. A program that is cancelled or exceeds a limit leaves
+/// the variables as they are then, where the engine could be stopped between two steps. Where it
+/// could not, and where the guest was ended, they are gone: the session is closed and says so.
 /// Dropping it ends the guest.
 pub struct CodeSession {
     pub(super) executor: CodeExecutor,
@@ -277,12 +278,13 @@ impl CodeSession {
             cx,
             stopping: None,
             guest_usage: GuestUsage::default(),
+            kept: None,
             result_bytes: 0,
         }
     }
 
     fn outcome(&mut self, end: End, closed: Closed, budget: &CallBudget) -> Outcome {
-        self.closed = self.keep && is_without_variables(&end) || matches!(end, End::Broken(_));
+        self.closed = self.keep && closed.is_lost(&end) || matches!(end, End::Broken(_));
         let (value, mut error) = match end {
             End::Value(value) => (value, None),
             End::Failed(error) | End::Broken(error) => (Value::Null, Some(error)),
@@ -333,6 +335,17 @@ pub(super) struct Closed {
     transcript: Transcript,
     usage: Usage,
     guest: GuestUsage,
+    kept: Option<bool>,
+}
+
+impl Closed {
+    /// Whether the variables are gone.
+    fn is_lost(&self, end: &End) -> bool {
+        match (end, self.kept) {
+            (End::Failed(_), Some(kept)) => !kept,
+            (end, _) => is_without_variables(end),
+        }
+    }
 }
 
 impl Program<'_> {
@@ -358,6 +371,7 @@ impl Program<'_> {
             calls: self.calls.end("the program ended", wall_time),
             transcript: self.transcript,
             guest: self.guest_usage,
+            kept: self.kept,
         }
     }
 }
@@ -395,8 +409,9 @@ async fn checked(program: &mut Program<'_>, start: &Start) -> Result<Result<Vec<
     }
 }
 
-/// Whether the guest gave its engine up: it was stopped in the middle of something.
-pub(super) fn is_without_variables(end: &End) -> bool {
+/// Whether a guest that does not say it gave its engine up: it was stopped in the middle of
+/// something.
+fn is_without_variables(end: &End) -> bool {
     let End::Failed(error) = end else {
         return false;
     };

@@ -109,6 +109,11 @@ impl Engine for JavaScript {
         }
     }
 
+    /// Jobs that are left would run with the next program.
+    fn is_whole(&self) -> bool {
+        self.vm.as_ref().is_none_or(|vm| !vm.has_jobs())
+    }
+
     fn memory(&self) -> Option<u64> {
         self.vm.as_ref().map(|vm| vm.shared.meter.most() as u64)
     }

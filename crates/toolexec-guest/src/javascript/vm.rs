@@ -53,6 +53,11 @@ impl Vm {
         })
     }
 
+    /// Whether code of a program still waits to run.
+    pub(super) fn has_jobs(&self) -> bool {
+        self.runtime.is_job_pending()
+    }
+
     fn start() -> rquickjs::Result<Self> {
         let shared = Rc::new(Shared::default());
         let runtime = Runtime::new_with_alloc(Metered(Rc::clone(&shared.meter)))?;

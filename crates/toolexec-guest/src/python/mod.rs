@@ -96,7 +96,10 @@ impl Python {
                     &self.calls,
                 ))
             }
-            Ended::Stopped(failure) => Err(failure),
+            Ended::Stopped(repl, failure) => {
+                self.repl = Some(repl);
+                Err(failure)
+            }
         }
     }
 
@@ -182,6 +185,10 @@ impl Engine for Python {
             Ok(calls) => (Vec::new(), calls),
             Err((failure, calls)) => (vec![*failure], calls),
         }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.repl.is_some()
     }
 
     fn memory(&self) -> Option<u64> {

@@ -28,8 +28,11 @@ pub(super) enum Ended {
     /// With an exception.
     Exception(MontyRepl, MontyException),
     /// From outside.
-    Stopped(Box<Failure>),
+    Stopped(MontyRepl, Box<Failure>),
 }
+
+/// Why a program does not go on, with the state that it leaves.
+struct Halt(MontyRepl, Box<Failure>);
 
 type Step = Result<ReplProgress, Box<ReplStartError>>;
 
@@ -77,25 +80,25 @@ impl<'a> Run<'a> {
                 Err(error) => {
                     let ReplStartError { repl, error } = *error;
                     if out_of_time(&error) {
-                        return Ended::Stopped(self.host.stop_reason());
+                        return Ended::Stopped(repl, self.host.stop_reason());
                     }
                     return match self.stopped() {
-                        Some(failure) => Ended::Stopped(failure),
+                        Some(failure) => Ended::Stopped(repl, failure),
                         None => Ended::Exception(repl, error),
                     };
                 }
             };
             step = match self.advance(progress) {
                 Ok(step) => step,
-                Err(failure) => return Ended::Stopped(failure),
+                Err(halt) => return Ended::Stopped(halt.0, halt.1),
             };
         }
     }
 
-    fn advance(&mut self, progress: ReplProgress) -> Result<Step, Box<Failure>> {
+    fn advance(&mut self, progress: ReplProgress) -> Result<Step, Box<Halt>> {
         memory::sample();
         if let Some(failure) = self.stopped() {
-            return Err(failure);
+            return Err(halt(progress.into_repl(), failure));
         }
         match progress {
             ReplProgress::FunctionCall(call) => self.function(call),
@@ -115,7 +118,7 @@ impl<'a> Run<'a> {
         PrintWriter::Callback(&mut self.print)
     }
 
-    fn function(&mut self, call: ReplFunctionCall) -> Result<Step, Box<Failure>> {
+    fn function(&mut self, call: ReplFunctionCall) -> Result<Step, Box<Halt>> {
         let asked = match call.object_id {
             Some(object) => self.objects.call(object, &call.function_name, &call.args),
             None if call.function_name == "__te_failure__" => {
@@ -164,21 +167,20 @@ impl<'a> Run<'a> {
         call.resume(answer, self.print())
     }
 
-    fn call(&mut self, call: ReplFunctionCall, op: Op) -> Result<Step, Box<Failure>> {
+    fn call(&mut self, call: ReplFunctionCall, op: Op) -> Result<Step, Box<Halt>> {
         let id = self.host.call(op);
-        if call.allow_eager_await {
-            let result = self.answer(id)?;
-            return Ok(call.resume_eager(result, self.print()));
-        }
-        if self.is_deferred(&call) {
+        if !call.allow_eager_await && self.is_deferred(&call) {
             self.pending.insert(call.call_id, id);
             return Ok(call.resume_pending(self.print()));
         }
-        let answer = match self.answer(id)? {
-            Ok(value) => ExtFunctionResult::Return(value),
-            Err(error) => ExtFunctionResult::Error(error),
+        let result = match self.answer(id) {
+            Ok(result) => result,
+            Err(failure) => return Err(halt(call.into_repl(), failure)),
         };
-        Ok(call.resume(answer, self.print()))
+        if call.allow_eager_await {
+            return Ok(call.resume_eager(result, self.print()));
+        }
+        Ok(call.resume(ended_with(result), self.print()))
     }
 
     fn is_deferred(&self, call: &ReplFunctionCall) -> bool {
@@ -211,18 +213,14 @@ impl<'a> Run<'a> {
     }
 
     /// Every task waits: hands on what is answered, and waits for it when nothing is.
-    fn futures(&mut self, waiting: ReplResolveFutures) -> Result<Step, Box<Failure>> {
+    fn futures(&mut self, waiting: ReplResolveFutures) -> Result<Step, Box<Halt>> {
         let wanted: HashMap<u32, u32> = waiting
             .pending_call_ids()
             .iter()
             .filter_map(|future| Some((*self.pending.get(future)?, *future)))
             .collect();
-        while let Some((id, outcome)) = self.host.try_next()? {
-            self.answered.insert(id, outcome);
-        }
-        while !wanted.keys().any(|id| self.answered.contains_key(id)) {
-            let (id, outcome) = self.host.wait()?;
-            self.answered.insert(id, outcome);
+        if let Err(failure) = self.collect(&wanted) {
+            return Err(halt(waiting.into_repl(), failure));
         }
         let ready: Vec<u32> = wanted
             .keys()
@@ -252,6 +250,18 @@ impl<'a> Run<'a> {
         Ok(waiting.resume(results, self.print()))
     }
 
+    /// Takes what is answered, and waits until one of these is.
+    fn collect(&mut self, wanted: &HashMap<u32, u32>) -> Result<(), Box<Failure>> {
+        while let Some((id, outcome)) = self.host.try_next()? {
+            self.answered.insert(id, outcome);
+        }
+        while !wanted.keys().any(|id| self.answered.contains_key(id)) {
+            let (id, outcome) = self.host.wait()?;
+            self.answered.insert(id, outcome);
+        }
+        Ok(())
+    }
+
     fn name(&mut self, lookup: ReplNameLookup) -> Step {
         let found = match lookup.object_id() {
             Some(object) => self.objects.attribute(object, &lookup.name),
@@ -264,25 +274,32 @@ impl<'a> Run<'a> {
         lookup.resume(found, self.print())
     }
 
-    fn os(&mut self, call: ReplOsCall) -> Result<Step, Box<Failure>> {
+    fn os(&mut self, call: ReplOsCall) -> Result<Step, Box<Halt>> {
         let refused = match &call.function_call {
             OsFunctionCall::Sleep(time) | OsFunctionCall::SystemSleep(time) => {
                 let id = self.host.call(sleep(*time));
-                let answer = match self.answer(id)? {
-                    Ok(_) => ExtFunctionResult::Return(MontyObject::none()),
-                    Err(error) => ExtFunctionResult::Error(error),
+                return match self.answer(id) {
+                    Ok(result) => {
+                        let slept = ended_with(result.map(|_| MontyObject::none()));
+                        Ok(call.resume(slept, self.print()))
+                    }
+                    Err(failure) => Err(halt(call.into_repl(), failure)),
                 };
-                return Ok(call.resume(answer, self.print()));
             }
             OsFunctionCall::AsyncSleep(time) | OsFunctionCall::AsyncSystemSleep(time) => {
                 let id = self.host.call(sleep(*time));
-                if call.allow_eager_await {
-                    let result = self.answer(id)?.map(|_| MontyObject::none());
-                    return Ok(call.resume_eager(result, self.print()));
+                if !call.allow_eager_await {
+                    self.pending.insert(call.call_id, id);
+                    let future = ExtFunctionResult::Future(call.call_id);
+                    return Ok(call.resume(future, self.print()));
                 }
-                self.pending.insert(call.call_id, id);
-                let future = ExtFunctionResult::Future(call.call_id);
-                return Ok(call.resume(future, self.print()));
+                return match self.answer(id) {
+                    Ok(result) => {
+                        let slept = result.map(|_| MontyObject::none());
+                        Ok(call.resume_eager(slept, self.print()))
+                    }
+                    Err(failure) => Err(halt(call.into_repl(), failure)),
+                };
             }
             OsFunctionCall::Import(module) => ExtFunctionResult::NotFound(module.clone()),
             OsFunctionCall::GetEnviron => {
@@ -315,6 +332,17 @@ impl<'a> Run<'a> {
             .into_iter()
             .map(|(name, value)| (MontyObject::string(name), value));
         Objects::record("ToolError", fields).into()
+    }
+}
+
+fn halt(repl: MontyRepl, failure: Box<Failure>) -> Box<Halt> {
+    Box::new(Halt(repl, failure))
+}
+
+fn ended_with(result: Result<MontyObject, MontyException>) -> ExtFunctionResult {
+    match result {
+        Ok(value) => ExtFunctionResult::Return(value),
+        Err(error) => ExtFunctionResult::Error(error),
     }
 }
 

@@ -200,7 +200,7 @@ impl Guest {
                     ran.usage = usage;
                     return ran;
                 }
-                ToHost::Failed { error, usage } => {
+                ToHost::Failed { error, usage, .. } => {
                     ran.result = Err(error);
                     ran.usage = usage;
                     return ran;

@@ -18,6 +18,7 @@ use crate::support::{Tools, Way, ways};
 in_every_sandbox!(
     variables_and_functions_stay_and_forks_go_their_own_ways,
     a_lost_session_says_so_and_a_fork_has_what_was_before,
+    a_program_that_is_stopped_leaves_its_variables,
 );
 
 /// How a language is used here.
@@ -142,17 +143,17 @@ async fn variables_and_functions_stay_and_forks_go_their_own_ways(way: Way) {
 }
 
 async fn a_lost_session_says_so_and_a_fork_has_what_was_before(way: Way) {
-    for (language, define, hang, read) in [
+    for (language, define, hoard, read) in [
         (
             Language::JavaScript,
             "let n = 7; null",
-            "n = 8; while (true) {}",
+            "n = 8; const all = []; while (true) all.push('x'.repeat(1e6) + n++)",
             "n",
         ),
         (
             Language::Python,
             "n = 7",
-            "n = 8\nwhile True:\n    pass",
+            "n = 8\nall = []\nwhile True:\n    n += 1\n    all.append('x' * 1000000 + str(n))",
             "n",
         ),
     ] {
@@ -160,12 +161,12 @@ async fn a_lost_session_says_so_and_a_fork_has_what_was_before(way: Way) {
             .executor(&Tools::new())
             .sessions(SessionSettings::default());
         let mut options = SessionOptions::new(language);
-        options.limits.run_time = Some(Duration::from_millis(500));
+        options.limits.memory = Some(64 << 20);
         sessions.start(Some("a"), options).await.unwrap();
         value(&sessions, "a", language, define).await;
         let cx = CallContext::new();
         let outcome = sessions
-            .execute("a", Submission::new(language, hang), &cx)
+            .execute("a", Submission::new(language, hoard), &cx)
             .await
             .unwrap();
         let error = outcome.error.unwrap();
@@ -176,7 +177,7 @@ async fn a_lost_session_says_so_and_a_fork_has_what_was_before(way: Way) {
                 error.limit.map(|excess| excess.name.as_str()),
                 outcome.warnings
             ),
-            (Some("run_time"), vec![lost.to_owned()]),
+            (Some("memory"), vec![lost.to_owned()]),
             "{way} {language:?}"
         );
         let refused = sessions
@@ -194,6 +195,64 @@ async fn a_lost_session_says_so_and_a_fork_has_what_was_before(way: Way) {
         assert_eq!(
             value(&sessions, "b", language, read).await,
             json!(7),
+            "{way} {language:?}"
+        );
+    }
+}
+
+async fn a_program_that_is_stopped_leaves_its_variables(way: Way) {
+    for (language, hang, wait, read) in [
+        (
+            Language::JavaScript,
+            "let n = 7; while (true) {}",
+            "n = 8; await tools.test.slow({})",
+            "n",
+        ),
+        (
+            Language::Python,
+            "n = 7\nwhile True:\n    pass",
+            "n = 8\ntools.test.slow()",
+            "n",
+        ),
+    ] {
+        let sessions = way
+            .executor(&Tools::new())
+            .sessions(SessionSettings::default());
+        let mut options = SessionOptions::new(language);
+        options.limits.run_time = Some(Duration::from_millis(500));
+        sessions.start(Some("a"), options).await.unwrap();
+        let cx = CallContext::new();
+        let outcome = sessions
+            .execute("a", Submission::new(language, hang), &cx)
+            .await
+            .unwrap();
+        let limit = outcome.error.unwrap().limit.unwrap();
+        assert_eq!(
+            (limit.name.as_str(), outcome.warnings),
+            ("run_time", vec![])
+        );
+        assert_eq!(
+            value(&sessions, "a", language, read).await,
+            json!(7),
+            "{way} {language:?}"
+        );
+        let cancel = CancellationToken::new();
+        let cx = cx.with_cancel(cancel.clone());
+        let waits = sessions.execute("a", Submission::new(language, wait), &cx);
+        let cancels = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            cancel.cancel();
+        };
+        let (outcome, ()) = tokio::join!(waits, cancels);
+        let outcome = outcome.unwrap();
+        let kind = outcome.error.map(|error| error.kind);
+        assert_eq!(
+            (kind, outcome.warnings),
+            (Some(CodeErrorKind::Cancelled), vec![])
+        );
+        assert_eq!(
+            value(&sessions, "a", language, read).await,
+            json!(8),
             "{way} {language:?}"
         );
     }

@@ -132,7 +132,8 @@ async fn output_is_capped_and_what_fits_is_kept() {
                     ..Failure::default()
                 };
                 let usage = GuestUsage::default();
-                guest.send(&ToHost::Failed { error, usage }).await;
+                let kept = None;
+                guest.send(&ToHost::Failed { error, usage, kept }).await;
                 return;
             }
         }

@@ -69,6 +69,7 @@ pub(super) async fn serve(
             Err(error) => ToHost::Failed {
                 error: *error,
                 usage: GuestUsage::default(),
+                kept: None,
             },
             Ok(prepared) => {
                 let meter = Meter::new(start.limits.memory_bytes, watched.clone());
@@ -149,6 +150,7 @@ fn reply(ended: Result<Value, Box<Failure>>, usage: GuestUsage) -> ToHost {
     ToHost::Failed {
         error: *error,
         usage,
+        kept: None,
     }
 }
 

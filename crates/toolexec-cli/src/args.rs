@@ -12,6 +12,7 @@ use toolexec::mcp::server::Mode;
 use crate::code_args::{CodeArgs, ReplArgs};
 use crate::install_args::InstallArgs;
 use crate::printer::Format;
+use crate::session_args::SessionArgs;
 
 /// Find, check, run, chain and stream tools: local functions, HTTP APIs, programs and MCP servers.
 #[derive(Debug, Parser)]
@@ -74,6 +75,8 @@ pub(crate) enum Command {
     Code(CodeArgs),
     /// Type programs line by line; variables stay.
     Repl(ReplArgs),
+    /// Keep programs' variables in the background: start, exec, fork, ls, stop.
+    Session(SessionArgs),
     /// Serve all tools over MCP, on stdin and stdout or over HTTP.
     Serve(ServeArgs),
     /// Write the tools as typed functions: a .d.ts or a .pyi file.

@@ -211,7 +211,7 @@ fn size(text: &str) -> Result<u64, String> {
     parse_size(text).map(|size| size as u64)
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     match parse_time(text)? {
         Some(time) if !time.is_zero() => Ok(time),
         _ => Err("the time must be more than nothing".to_owned()),

@@ -31,6 +31,26 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
+    /// All of them.
+    const ALL: [Self; 10] = [
+        Self::Ok,
+        Self::ToolError,
+        Self::Usage,
+        Self::InvalidInput,
+        Self::Failed,
+        Self::Limit,
+        Self::Unavailable,
+        Self::Internal,
+        Self::Interrupted,
+        Self::Terminated,
+    ];
+
+    /// The exit code with a number, as another process of this program ended.
+    pub(crate) fn numbered(number: u8) -> Self {
+        let known = Self::ALL.into_iter().find(|exit| *exit as u8 == number);
+        known.unwrap_or(Self::Internal)
+    }
+
     /// The exit code for an error.
     pub(crate) fn of(error: &Error) -> Self {
         Self::of_kind(error.kind())
@@ -96,19 +116,7 @@ mod tests {
             .lines()
             .filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse().ok())
             .collect();
-        let all = [
-            Exit::Ok,
-            Exit::ToolError,
-            Exit::Usage,
-            Exit::InvalidInput,
-            Exit::Failed,
-            Exit::Limit,
-            Exit::Unavailable,
-            Exit::Internal,
-            Exit::Interrupted,
-            Exit::Terminated,
-        ];
-        assert_eq!(documented, all.map(|exit| exit as u8));
+        assert_eq!(documented, Exit::ALL.map(|exit| exit as u8));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod install_args;
 mod live;
 mod printer;
 mod session;
+mod session_args;
 mod signals;
 
 use std::process::ExitCode;
@@ -63,6 +64,10 @@ fn dispatch(cli: Cli, printer: &mut Printer) -> Result<Exit, Failure> {
         Command::Schema => return commands::schema::run(printer),
         _ => {}
     }
+    let is_host = matches!(&cli.command, Command::Session(args) if args.is_host());
+    if is_host {
+        commands::session::leave_terminal()?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -79,6 +84,9 @@ async fn with_session(cli: Cli, printer: &mut Printer) -> Result<Exit, Failure> 
         Command::Quickstart => return commands::quickstart::run(printer).await,
         #[cfg(target_os = "linux")]
         Command::Image(args) => return commands::image::run(args, printer).await,
+        Command::Session(args) if !args.is_host() => {
+            return commands::session::run(args.task, cli.global.timeout, printer).await;
+        }
         Command::DemoMcpServer => return demo::mcp_server::serve().await,
         _ => {}
     }
@@ -97,6 +105,7 @@ async fn with_session(cli: Cli, printer: &mut Printer) -> Result<Exit, Failure> 
         Command::Describe(args) => commands::describe::run(&args, &session, printer).await,
         Command::Code(args) => commands::code::run(&args, &session, printer).await,
         Command::Repl(args) => commands::repl::run(&args, &session, printer).await,
+        Command::Session(args) => commands::session::host(args, &session, printer).await,
         Command::Types(args) => commands::types::run(&args, &session, printer).await,
         Command::List(args) => commands::list::run(&args, &session, printer).await,
         Command::Serve(args) => Box::pin(commands::serve::run(&args, &session, printer)).await,

@@ -7,7 +7,17 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// The form of the data on stdout.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    clap::ValueEnum,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 pub(crate) enum Format {
     /// For people.
     #[default]
@@ -36,11 +46,20 @@ pub(crate) enum Tone {
 }
 
 /// How much is said on stderr.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize)]
 enum Loudness {
     Quiet,
     Normal,
     Verbose,
+}
+
+/// How output looks, for one who writes it elsewhere.
+#[derive(Debug, Clone, Copy, Serialize, serde::Deserialize)]
+pub(crate) struct Looks {
+    format: Format,
+    loudness: Loudness,
+    out_color: bool,
+    err_color: bool,
 }
 
 /// Where output goes, and in which form.
@@ -77,6 +96,45 @@ impl Printer {
             out: Box::new(out),
             err: Box::new(err),
         }
+    }
+
+    /// Prints to these, as a printer does elsewhere that looks so.
+    pub(crate) fn over(
+        out: Box<dyn Write + Send>,
+        err: Box<dyn Write + Send>,
+        looks: Looks,
+    ) -> Self {
+        Self {
+            out,
+            err,
+            format: looks.format,
+            loudness: looks.loudness,
+            out_color: looks.out_color,
+            err_color: looks.err_color,
+            width: None,
+            err_is_terminal: false,
+        }
+    }
+
+    /// How its output looks.
+    pub(crate) fn looks(&self) -> Looks {
+        Looks {
+            format: self.format,
+            loudness: self.loudness,
+            out_color: self.out_color,
+            err_color: self.err_color,
+        }
+    }
+
+    /// Writes to stdout what was printed elsewhere.
+    pub(crate) fn pass_on(&mut self, text: &str) -> io::Result<()> {
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
+    }
+
+    /// Writes to stderr what was said elsewhere.
+    pub(crate) fn pass_on_talk(&mut self, text: &str) -> io::Result<()> {
+        self.err.write_all(text.as_bytes())
     }
 
     /// Says on stdout what would go to stderr, in the form for people.

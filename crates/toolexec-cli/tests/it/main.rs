@@ -5,6 +5,7 @@
     reason = "clippy allows it in test functions, not in what test functions share"
 )]
 
+mod background;
 mod code;
 mod conformance;
 mod find;

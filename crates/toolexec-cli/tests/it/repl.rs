@@ -29,8 +29,9 @@ fn variables_stay_and_errors_end_their_entry_only() {
 
 #[test]
 fn a_limit_that_took_the_variables_says_so() {
-    let input = "let x = 1\nwhile (true) {}\nlet y = 2\ny\n";
-    let (code, out, err) = piped(&["--timeout", "1s"], input);
+    let hoard = "const all = []; while (true) all.push('x'.repeat(1e6) + all.length)";
+    let input = format!("let x = 1\n{hoard}\nlet y = 2\ny\n");
+    let (code, out, err) = piped(&["--max-memory", "64m"], &input);
     assert_eq!((code, &*out), (Some(0), "2\n"), "{err}");
     let warnings: Vec<&str> = err
         .lines()

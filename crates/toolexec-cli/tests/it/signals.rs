@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::program::Place;
 
 #[expect(clippy::disallowed_methods, reason = "the kill of the system")]
-fn send(signal: &str, pid: u32) {
+pub(crate) fn send(signal: &str, pid: u32) {
     let pid = pid.to_string();
     let kill = std::process::Command::new("kill")
         .args([signal, &pid])

@@ -73,7 +73,7 @@ impl CodeSession {
     }
 
     /// A new session in which the programs of this one ran again.
-    async fn repeated(&self) -> Result<Self> {
+    async fn repeated(&mut self) -> Result<Self> {
         let cannot = |why: String| Error::new(ErrorKind::Unsupported, why);
         let Some(tape) = &self.tape else {
             return Err(cannot("this session cannot be forked".to_owned()));
@@ -87,11 +87,12 @@ impl CodeSession {
             return Err(cannot(why).with_hint("fork a session before it gets much data from tools"));
         };
         let mut other = self.executor.keep(&self.described()).await?;
+        // The first one is that of the start, which took the inputs.
         for (number, program) in programs.iter().enumerate() {
             other.repeat(program).await.map_err(|error| {
                 let why = format!(
-                    "the session cannot be forked: its program {} did not do again what it did ({})",
-                    number + 1,
+                    "the session cannot be forked: its program {number} did not do again what it did \
+                     ({})",
                     error.guest_message()
                 );
                 cannot(why).with_source(error).with_hint(

@@ -82,7 +82,10 @@ impl Python {
         let inputs = self.inputs(start);
         *repl.tracker_mut() = tracker(start, host);
         let mut run = Run::new(host, &mut self.objects, &self.texts, &mut self.calls);
-        match run.feed(repl, &program.code, inputs) {
+        // The engine drops the inputs of a text that does nothing.
+        let does_nothing = program.code.lines().all(is_blank);
+        let code = if does_nothing { "pass" } else { &program.code };
+        match run.feed(repl, code, inputs) {
             Ended::Value(repl, value) => {
                 let value = value_of(self.repl.insert(repl), value, &program.value_in);
                 to_json(&value, most(start)).map_err(|error| no_json(&error))
@@ -139,6 +142,12 @@ impl Python {
         (self.tools, self.used) = (true, true);
         tools.into_iter().chain(inputs).collect()
     }
+}
+
+/// Whether nothing but a comment stands in a line.
+fn is_blank(line: &str) -> bool {
+    let line = line.trim_start();
+    line.is_empty() || line.starts_with('#')
 }
 
 /// The value of a program: the first of these variables that is set, else what it ended with.

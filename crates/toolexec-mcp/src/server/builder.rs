@@ -11,6 +11,7 @@ use toolexec_core::sandbox::{Limits, Profile, SessionSpec, all_languages, langua
 use toolexec_core::{ChainLimits, DocStore, Runner};
 
 use super::changes::Changes;
+use super::kept::Kept;
 use super::meta::at_least_standard;
 use super::metrics::Metrics;
 use super::options::Mode;
@@ -118,6 +119,7 @@ impl ServerBuilder {
             runner = runner.with_results(results.store());
             code = code.map(|code| code.with_results(results.store()));
         }
+        let kept = code.as_ref().map(|code| Arc::new(Kept::new(code)));
         Server {
             shared: Arc::new(Shared {
                 meta: OnceCell::new(),
@@ -126,6 +128,7 @@ impl ServerBuilder {
                 docs: self.docs,
                 chain_limits: self.chain_limits,
                 code,
+                kept,
                 profile: self.profile,
                 mode: self.mode,
                 info: Arc::new(info),

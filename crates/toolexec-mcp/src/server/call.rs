@@ -19,6 +19,7 @@ use super::context::{call_context, caller};
 use super::events::Notifier;
 use super::flow::{Asking, Flow, Progress, Reply};
 use super::handler::Handler;
+use super::kept::OfConnection;
 use super::meta::{self, MetaTool};
 use super::options::Mode;
 use super::{Server, direct};
@@ -54,7 +55,9 @@ pub(super) async fn call(
         args: request.arguments.take().unwrap_or_default(),
     };
     let tools = server.clone();
-    let work = |args, cx| async move { perform(&tools, target, args, cx).await };
+    // A request that stands alone has no connection that its sessions could end with.
+    let opened = handler.opened.clone().filter(|_| !is_stateless(&context));
+    let work = |args, cx| async move { perform(&tools, target, args, cx, opened).await };
     let counted = server.shared.metrics.call(&request.name);
     let purpose = if is_chain {
         Purpose::Chain
@@ -191,8 +194,17 @@ where
     flow
 }
 
-async fn perform(server: &Server, target: Target, args: Args, cx: CallContext) -> Reply {
+async fn perform(
+    server: &Server,
+    target: Target,
+    args: Args,
+    cx: CallContext,
+    opened: Option<Arc<OfConnection>>,
+) -> Reply {
     let answer = match target {
+        Target::Meta(MetaTool::ExecuteCode) => {
+            meta::execute_code(server, args, cx, opened.as_deref()).await
+        }
         Target::Meta(tool) => meta::call(server, tool, args, cx).await,
         Target::Tool(id) => direct_call(server, id, args, cx).await,
     };

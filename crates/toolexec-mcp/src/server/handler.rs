@@ -19,6 +19,7 @@ use rmcp::service::{NotificationContext, RequestContext, RoleServer, Subscriptio
 
 use super::changes::{Watched, tell_listener, tell_session};
 use super::context::caller;
+use super::kept::OfConnection;
 #[cfg(feature = "client")]
 use super::relay::List;
 use super::{Server, call};
@@ -30,14 +31,18 @@ pub(super) struct Handler {
     pub(super) server: Server,
     /// The least severe log message that the client of a session wants.
     level: Arc<Mutex<LoggingLevel>>,
+    /// The sessions of programs that it opened.
+    pub(super) opened: Option<Arc<OfConnection>>,
     /// The resources that it watches.
     pub(super) watched: Arc<Watched>,
 }
 
 impl Handler {
     pub(super) fn new(server: Server) -> Self {
+        let kept = server.kept().cloned();
         Self {
             server,
+            opened: kept.map(|kept| Arc::new(OfConnection::new(kept))),
             level: Arc::new(Mutex::new(LoggingLevel::Info)),
             watched: Arc::default(),
         }

@@ -25,6 +25,7 @@ mod events;
 mod flow;
 mod handler;
 pub mod http;
+mod kept;
 mod meta;
 mod metrics;
 mod options;
@@ -49,6 +50,7 @@ use toolexec_core::{Caller, ChainLimits, DocStore, Runner};
 
 use builder::languages;
 use changes::Changes;
+use kept::Kept;
 use meta::{MetaTools, Programs};
 use metrics::Metrics;
 use parked::Parked;
@@ -70,6 +72,8 @@ struct Shared {
     docs: Arc<DocStore>,
     chain_limits: ChainLimits,
     code: Option<CodeExecutor>,
+    /// Sessions of programs.
+    kept: Option<Arc<Kept>>,
     profile: Profile,
     mode: Mode,
     results: Option<Results>,
@@ -117,6 +121,10 @@ impl Server {
 
     fn code(&self) -> Option<&CodeExecutor> {
         self.shared.code.as_ref()
+    }
+
+    fn kept(&self) -> Option<&Arc<Kept>> {
+        self.shared.kept.as_ref()
     }
 
     fn profile(&self) -> Profile {

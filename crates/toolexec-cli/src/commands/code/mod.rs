@@ -1,7 +1,7 @@
 //! `toolexec code`.
 
 pub(crate) mod show;
-mod stream;
+pub(crate) mod stream;
 mod timeline;
 
 use std::io::Read;
@@ -179,7 +179,7 @@ fn named(file: &Path) -> Result<CodeLang, Failure> {
     })
 }
 
-fn standard_input() -> Result<String, Failure> {
+pub(crate) fn standard_input() -> Result<String, Failure> {
     let mut text = String::new();
     // One byte more than a program may have, so that a longer one is refused.
     std::io::stdin()

@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 use toolexec::core::code::{CallRecord, CodeEvent, CodeStream, Stream};
 
-use super::{show, timeline};
+use super::{finish, show, timeline};
 use crate::diagnostics::{Failure, show_report};
 use crate::exit::Exit;
 use crate::printer::{Format, Printer, shortened};
@@ -11,7 +11,7 @@ use crate::printer::{Format, Printer, shortened};
 /// The longest arguments that are shown, in characters.
 const ARGS: usize = 100;
 
-pub(super) async fn run(
+pub(crate) async fn run(
     mut events: CodeStream,
     source: &str,
     printer: &mut Printer,
@@ -33,6 +33,32 @@ pub(super) async fn run(
         }
     }
     Ok(exit)
+}
+
+/// What it prints as it comes, and then how it ended: for a program that others wait for.
+pub(crate) async fn prints(
+    mut events: CodeStream,
+    source: &str,
+    printer: &mut Printer,
+) -> Result<Exit, Failure> {
+    let is_human = printer.format() == Format::Human;
+    while let Some(event) = events.next().await {
+        match &event {
+            CodeEvent::Print { .. } | CodeEvent::Log(_) if is_human => {
+                human(&event, source, printer)?;
+            }
+            CodeEvent::Done { outcome } if is_human => {
+                return show::ending(outcome, source, printer);
+            }
+            CodeEvent::Done { outcome } => return finish(outcome, source, printer),
+            CodeEvent::Error { error } => {
+                show_report(printer, error)?;
+                return Ok(Exit::of_code(error.code));
+            }
+            _ => {}
+        }
+    }
+    Ok(Exit::Internal)
 }
 
 fn human(event: &CodeEvent, source: &str, printer: &mut Printer) -> Result<(), Failure> {

@@ -107,7 +107,12 @@ impl SessionOptions {
 
     /// A program that does nothing but take the inputs.
     pub(super) fn submission(self) -> Submission {
-        let mut submission = Submission::new(self.language, "")
+        // A text without a statement is no program in every Python.
+        let nothing = match self.language {
+            Language::Python => "pass",
+            _ => "",
+        };
+        let mut submission = Submission::new(self.language, nothing)
             .limits(self.limits)
             .check(false);
         submission.inputs = self.inputs;

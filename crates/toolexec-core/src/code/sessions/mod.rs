@@ -264,5 +264,10 @@ impl fmt::Debug for CodeSessions {
 
 /// How long it was, as people read it.
 fn spoken(time: Duration) -> String {
-    format!("{time:?}")
+    match time.as_secs() {
+        seconds if seconds >= 60 && time == Duration::from_mins(seconds / 60) => {
+            format!("{} minutes", seconds / 60)
+        }
+        _ => format!("{time:?}"),
+    }
 }

@@ -4,6 +4,7 @@
 mod guests;
 mod limits;
 mod programs;
+mod sessions;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -196,6 +196,32 @@ fn inputs_are_variables() {
     );
 }
 
+/// Code of a stopped program that still waits to run would run with the next one: then nothing is
+/// kept.
+#[test]
+fn a_session_keeps_variables_when_a_program_is_stopped() {
+    let mut guest = Guest::new();
+    let mut run = |source: &str| {
+        let mut start = program(Language::JavaScript, source);
+        start.keep = true;
+        start.limits.run_ms = Some(500);
+        guest
+            .run(start, tools)
+            .result
+            .map_err(|failure| failure.kind)
+    };
+    let time = Err(toolexec_wire::FailureKind::Time);
+    assert_eq!(
+        run("let a = 1; const f = () => { for (;;) a++ }; null"),
+        Ok(json!(null))
+    );
+    assert_eq!(run("let b = 2; while (true) {}"), time);
+    assert_eq!(run("let c = 3; try { f() } finally { c = 4 }"), time);
+    assert_eq!(run("[a > 1, b, c]"), Ok(json!([true, 2, 3])));
+    assert_eq!(run("let d = 0; while (true) { await null; d++ }"), time);
+    assert_eq!(run("typeof a"), Ok(json!("undefined")));
+}
+
 #[test]
 fn a_session_keeps_variables_when_it_is_asked_to() {
     let mut guest = Guest::new();

@@ -252,6 +252,32 @@ fn a_session_keeps_its_state() {
     );
 }
 
+/// A program that runs too long is stopped, in a loop of its own or in one of the engine.
+#[test]
+fn a_session_keeps_its_state_when_a_program_is_stopped() {
+    let mut guest = Guest::new();
+    let mut run = |source: &str| {
+        let mut start = keep(source);
+        start.limits.run_ms = Some(500);
+        guest
+            .run(start, tools)
+            .result
+            .map_err(|failure| failure.kind)
+    };
+    let time = Err(toolexec_wire::FailureKind::Time);
+    // Even a session that begins with nothing has the tools.
+    assert_eq!(run("  # nothing\n"), Ok(json!(null)));
+    assert_eq!(run("tools.echo.args(i=1)"), Ok(json!({"i": 1})));
+    assert_eq!(
+        run("x = 1\ndef f():\n    while True:\n        pass"),
+        Ok(json!(null))
+    );
+    assert_eq!(run("x = 2\nwhile True:\n    x += 0"), time);
+    assert_eq!(run("y = 3\nf()"), time);
+    assert_eq!(run("z = 4\nsorted(range(10 ** 9))"), time);
+    assert_eq!(run("[x, y, z]"), Ok(json!([2, 3, 4])));
+}
+
 #[test]
 fn a_program_without_keep_leaves_nothing() {
     let mut guest = Guest::new();

@@ -12,6 +12,7 @@ use toolexec_core::{Args, CallContext, Error, ErrorKind, Result};
 use super::MetaTool;
 use crate::server::Server;
 use crate::server::answer::Answer;
+use crate::server::kept::{OfConnection, Wanted};
 
 #[derive(Deserialize)]
 struct Execute {
@@ -22,11 +23,18 @@ struct Execute {
     inputs: Map<String, Value>,
     timeout_ms: Option<u64>,
     image: Option<String>,
+    session: Option<String>,
 }
 
-pub(super) async fn execute(server: &Server, args: Args, cx: CallContext) -> Result<Answer> {
+/// Runs a program, in a session where one is named. What `connection` opens ends with it.
+pub(in crate::server) async fn execute(
+    server: &Server,
+    args: Args,
+    cx: CallContext,
+    connection: Option<&OfConnection>,
+) -> Result<Answer> {
     let args: Execute = server.meta().await.read(MetaTool::ExecuteCode, args)?;
-    let Some(code) = server.code() else {
+    let (Some(code), Some(kept)) = (server.code(), server.kept()) else {
         return Err(Error::new(
             ErrorKind::Unsupported,
             "this server runs no programs",
@@ -45,11 +53,25 @@ pub(super) async fn execute(server: &Server, args: Args, cx: CallContext) -> Res
         let store = results.store();
         submission.inputs = resolve(&*store, owner_of(&cx), submission.inputs).await?;
     }
-    let outcome = code.execute(submission, &cx).await?;
+    let (session, outcome) = match &args.session {
+        Some(session) => {
+            let wanted = Wanted::read(session);
+            let (id, outcome) = kept.execute(wanted, submission, connection, &cx).await?;
+            (Some(id), outcome)
+        }
+        None => (None, code.execute(submission, &cx).await?),
+    };
     let mut parts = parts(&outcome);
     if let Some(results) = server.results() {
         for part in parts.values_mut() {
             *part = results.fit(part.take(), &cx).await;
+        }
+    }
+    if let Some(session) = session {
+        parts.insert("session".to_owned(), json!(session));
+        // Such as that the session is lost.
+        if !outcome.warnings.is_empty() {
+            parts.insert("warnings".to_owned(), json!(outcome.warnings));
         }
     }
     Ok(outcome_answer(&outcome, parts))

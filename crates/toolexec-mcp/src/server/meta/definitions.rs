@@ -95,6 +95,10 @@ fn execute_code(programs: Programs<'_>) -> Arc<Map<String, Value>> {
         "code": {"type": "string", "description": "of wasm: the module in base64"},
         "inputs": {"type": "object", "description": "global variables"},
         "timeout_ms": {"type": "integer", "minimum": 1},
+        "session": {
+            "type": "string",
+            "description": "keeps variables: new, an id, or fork ID",
+        },
     });
     if !programs.images.is_empty() {
         let allowed = format!("container image: {}", programs.images.join(", "));

@@ -17,7 +17,7 @@ use super::Server;
 use super::answer::Answer;
 use super::results::Results;
 
-pub(super) use code::at_least_standard;
+pub(super) use code::{at_least_standard, execute as execute_code};
 
 /// One of these tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +143,7 @@ pub(super) async fn call(
         MetaTool::ListToolExamples => find::examples(server, args, &cx).await,
         MetaTool::RunTool => run::tool(server, args, cx).await,
         MetaTool::RunChain => run::chain(server, args, cx).await,
-        MetaTool::ExecuteCode => code::execute(server, args, cx).await,
+        MetaTool::ExecuteCode => code::execute(server, args, cx, None).await,
         MetaTool::ReadResult => read::result(server, args, &cx).await,
     }
 }

@@ -45,10 +45,11 @@ impl Installed {
         let Some(version) = version(&said) else {
             return Err(unavailable("the program is not Firecracker").with_hint(INSTALL));
         };
-        let jailer = rustix::process::geteuid()
-            .is_root()
-            .then(|| jailer_beside(&program))
-            .flatten();
+        let is_root = rustix::process::geteuid().is_root();
+        let jailer = is_root.then(|| jailer_beside(&program)).flatten();
+        if is_root && jailer.is_none() {
+            tracing::warn!("Firecracker runs as root: its jailer is not beside it");
+        }
         Ok(Self {
             program,
             version,

@@ -4,6 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -66,7 +67,7 @@ impl Origin {
             firecracker: firecracker.to_owned(),
             image: image.to_owned(),
             machine: plan.describe(),
-            processor: processor(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default()),
+            processor: own_processor().to_owned(),
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
                 .unwrap_or_default()
                 .trim()
@@ -192,6 +193,14 @@ impl Snapshots {
             let _ = fs::remove_dir_all(path);
         }
     }
+}
+
+/// The processor of this machine. The kernel measures it anew for whoever asks, which takes longer
+/// than to restore a machine.
+fn own_processor() -> &'static str {
+    static PROCESSOR: OnceLock<String> = OnceLock::new();
+    let read = || processor(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default());
+    PROCESSOR.get_or_init(read)
 }
 
 /// What a processor is: machines of another one are not restored.

@@ -21,7 +21,11 @@ pub enum JailError {
 
 /// Names the step that failed.
 #[cfg(target_os = "linux")]
-pub(crate) trait Step<T> {
+pub trait Step<T> {
+    /// The error of this step.
+    ///
+    /// # Errors
+    /// [`JailError::Step`].
     fn step(self, step: &'static str) -> Result<T, JailError>;
 }
 

@@ -90,7 +90,7 @@ pub(crate) fn lock_in(spec: &Spec, go: OwnedFd) -> Result<Seal, JailError> {
 }
 
 /// Waits for the supervisor's word.
-fn wait_for(go: &OwnedFd) -> Result<(), JailError> {
+pub fn wait_for(go: &OwnedFd) -> Result<(), JailError> {
     let mut word = [0];
     let read = rustix::io::retry_on_intr(|| rustix::io::read(go, &mut word));
     match read.step("waiting for the supervisor")? {
@@ -110,7 +110,7 @@ fn become_inside(spec: &Spec) -> Result<(), JailError> {
 }
 
 /// Has the kernel end this process when the supervisor ends.
-fn die_with_supervisor(go: &OwnedFd) -> Result<(), JailError> {
+pub fn die_with_supervisor(go: &OwnedFd) -> Result<(), JailError> {
     // Changing the user has cleared it, so it stands here.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .step("tying itself to the supervisor")?;
@@ -145,7 +145,11 @@ fn empty_root() -> Result<(), JailError> {
     chdir(c"/").step("entering the new root")
 }
 
-fn drop_capabilities() -> Result<(), JailError> {
+/// Gives up every capability for good.
+///
+/// # Errors
+/// When the kernel does not take it.
+pub fn drop_capabilities() -> Result<(), JailError> {
     let locked = CapabilitiesSecureBits::NO_ROOT
         | CapabilitiesSecureBits::NO_ROOT_LOCKED
         | CapabilitiesSecureBits::NO_SETUID_FIXUP

@@ -32,6 +32,18 @@ pub use error::JailError;
 pub use inmate::Seal;
 pub use spec::{ParseSpecError, Spec};
 
+/// The steps that are the same for other ways of locking in.
+#[cfg(target_os = "linux")]
+#[doc(hidden)]
+pub mod steps {
+    pub use crate::error::Step;
+    pub use crate::inmate::{die_with_supervisor, drop_capabilities, wait_for};
+    pub use crate::supervisor::{threads, write};
+    pub use crate::sys::{
+        Clone, block_signals, clone_into, close_from, flag, group_of, leave_key_ring,
+    };
+}
+
 /// The first bytes on standard output are the inmate's process id, as the launcher sees it: a
 /// `u32` in little endian. The inmate cannot write before that.
 pub const PID_BYTES: usize = 4;

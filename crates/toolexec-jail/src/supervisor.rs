@@ -180,7 +180,11 @@ fn remove(cgroups: &[std::path::PathBuf]) {
     }
 }
 
-fn write(path: impl AsRef<Path>, text: &str) -> std::io::Result<()> {
+/// Writes to a file of the kernel.
+///
+/// # Errors
+/// What the kernel says.
+pub fn write(path: impl AsRef<Path>, text: &str) -> std::io::Result<()> {
     // In one piece: the kernel takes such files in one write only.
     fs::OpenOptions::new()
         .write(true)
@@ -188,6 +192,7 @@ fn write(path: impl AsRef<Path>, text: &str) -> std::io::Result<()> {
         .write_all(text.as_bytes())
 }
 
-fn threads() -> Option<usize> {
+/// How many threads this process has.
+pub fn threads() -> Option<usize> {
     Some(fs::read_dir("/proc/self/task").ok()?.count())
 }

@@ -8,15 +8,20 @@ use rustix::process::Pid;
 
 /// Where [`clone_into`] returned.
 #[derive(Debug)]
-pub(crate) enum Clone {
+pub enum Clone {
     /// In the new process.
     Inmate,
     /// In the old one: the new one, by id and as a descriptor.
-    Supervisor { pid: i32, pidfd: OwnedFd },
+    Supervisor {
+        /// Its id.
+        pid: i32,
+        /// A descriptor of it.
+        pidfd: OwnedFd,
+    },
 }
 
 /// Forks into new namespaces. This process must have one thread.
-pub(crate) fn clone_into(namespaces: u64) -> io::Result<Clone> {
+pub fn clone_into(namespaces: u64) -> io::Result<Clone> {
     let mut pidfd: i32 = -1;
     // SAFETY: all-zero is a valid value of this structure of numbers.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
@@ -44,12 +49,12 @@ pub(crate) fn clone_into(namespaces: u64) -> io::Result<Clone> {
 }
 
 /// A flag of the kernel, as it is in its 64-bit fields.
-pub(crate) fn flag(flag: libc::c_int) -> u64 {
+pub fn flag(flag: libc::c_int) -> u64 {
     u64::from(flag.cast_unsigned())
 }
 
 /// Closes every descriptor from `first` on.
-pub(crate) fn close_from(first: libc::c_uint) -> io::Result<()> {
+pub fn close_from(first: libc::c_uint) -> io::Result<()> {
     // SAFETY: takes numbers only; the caller uses none of these descriptors afterwards.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
     if closed == 0 {
@@ -60,7 +65,7 @@ pub(crate) fn close_from(first: libc::c_uint) -> io::Result<()> {
 
 /// Leaves the key-ring of the session that the launcher is in. Kernels without key-rings have
 /// nothing to leave.
-pub(crate) fn leave_key_ring() {
+pub fn leave_key_ring() {
     const JOIN_SESSION_KEYRING: libc::c_long = 1;
     // SAFETY: a null pointer asks for a new ring without a name.
     unsafe {
@@ -73,7 +78,7 @@ pub(crate) fn leave_key_ring() {
 }
 
 /// The process group of a process. None, where its leader is outside of this world of processes.
-pub(crate) fn group_of(process: Pid) -> Option<Pid> {
+pub fn group_of(process: Pid) -> Option<Pid> {
     // `rustix` takes the zero, with which the kernel says that, for impossible.
     // SAFETY: takes and gives numbers only.
     let group = unsafe { libc::getpgid(process.as_raw_nonzero().get()) };
@@ -81,7 +86,7 @@ pub(crate) fn group_of(process: Pid) -> Option<Pid> {
 }
 
 /// Blocks every signal that can be blocked.
-pub(crate) fn block_signals() {
+pub fn block_signals() {
     // SAFETY: the set is initialised before it is used.
     unsafe {
         let mut all: libc::sigset_t = std::mem::zeroed();

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 #[cfg(target_os = "linux")]
 use crate::adopted::Adopted;
+use crate::confine::Keeper;
 use crate::tail::Tail;
 use crate::watchdog::{self, Registrar};
 
@@ -27,6 +28,8 @@ pub struct Child {
     inner: tokio::process::Child,
     #[cfg(target_os = "linux")]
     adopted: Vec<Adopted>,
+    // Dropped when the program is dead.
+    keeper: Option<Box<dyn Keeper>>,
     pid: u32,
     stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
@@ -67,6 +70,7 @@ impl Child {
             inner,
             #[cfg(target_os = "linux")]
             adopted: Vec::new(),
+            keeper: None,
             pid,
             stderr,
             readers,
@@ -121,6 +125,17 @@ impl Child {
     pub fn adopt(&mut self, pid: u32) -> io::Result<()> {
         self.adopted.push(Adopted::new(pid)?);
         Ok(())
+    }
+
+    /// Ties what it is held by from the outside to it.
+    pub fn keep(&mut self, keeper: Box<dyn Keeper>) {
+        self.keeper = Some(keeper);
+    }
+
+    /// Which limit it exceeded that ended so, where somebody holds it to limits: a predicate such
+    /// as `ran out of memory (256 MiB)`.
+    pub fn exceeded(&self, exit: Exit) -> Option<String> {
+        self.keeper.as_ref()?.exceeded(exit)
     }
 
     /// Waits until it ended; then kills what it left behind in its group.

@@ -1,14 +1,17 @@
 //! What to start, and how.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
 use tokio::io::AsyncWriteExt;
 
 use crate::child::{Child, Exit};
 #[cfg(target_os = "linux")]
 use crate::control_group;
+use crate::descriptor;
 use crate::error::{RunError, SpawnError};
 use crate::limit::read_to_limit;
 use crate::tail::Tail;
@@ -38,6 +41,7 @@ pub struct Command {
     stderr_tail: usize,
     #[cfg(target_os = "linux")]
     control_groups: Vec<PathBuf>,
+    descriptor: Option<Arc<OwnedFd>>,
 }
 
 /// What a child reads from.
@@ -73,6 +77,7 @@ impl Command {
             stderr_tail: DEFAULT_STDERR_TAIL,
             #[cfg(target_os = "linux")]
             control_groups: Vec::new(),
+            descriptor: None,
         }
     }
 
@@ -124,6 +129,42 @@ impl Command {
     pub fn control_groups(mut self, directories: impl IntoIterator<Item = PathBuf>) -> Self {
         self.control_groups.extend(directories);
         self
+    }
+
+    /// Leaves a descriptor open in the child, where it has the same number.
+    pub fn descriptor(mut self, descriptor: OwnedFd) -> Self {
+        self.descriptor = Some(Arc::new(descriptor));
+        self
+    }
+
+    /// The program, as it was named.
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+
+    /// Its arguments.
+    pub fn arguments(&self) -> &[OsString] {
+        &self.args
+    }
+
+    /// Its environment; the last of equal names counts.
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.env
+    }
+
+    /// Its working directory, unless it is ours.
+    pub fn directory(&self) -> Option<&Path> {
+        self.dir.as_deref()
+    }
+
+    /// What it reads from.
+    pub fn input(&self) -> Stdin {
+        self.stdin
+    }
+
+    /// How many bytes of the end of its standard error are kept.
+    pub fn kept_stderr(&self) -> usize {
+        self.stderr_tail
     }
 
     /// Starts the program. The child is registered with the watchdog before it runs its first
@@ -191,6 +232,9 @@ impl Command {
         let registrar = watchdog::registrar().map_err(SpawnError::Watchdog)?;
         let mut command = self.to_tokio();
         registrar.attach(&mut command);
+        if let Some(descriptor) = &self.descriptor {
+            descriptor::keep(descriptor, &mut command);
+        }
         #[cfg(target_os = "linux")]
         control_group::attach(&self.control_groups, &mut command)
             .map_err(SpawnError::ControlGroup)?;

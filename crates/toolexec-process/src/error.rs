@@ -44,9 +44,53 @@ pub enum SpawnError {
     /// A control group that the child was to start in could not be opened.
     #[error("a control group of the program could not be opened")]
     ControlGroup(#[source] io::Error),
+    /// What it was to run in cannot be used. Nothing ran.
+    #[error(transparent)]
+    Confine(#[from] ConfineError),
     /// The watchdog that ends children with this process could not be started.
     #[error("the watchdog of child processes could not be started")]
     Watchdog(#[source] io::Error),
+}
+
+/// Why a program cannot run inside of what it was to run in.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ConfineError {
+    /// What happened, without paths.
+    pub message: String,
+    /// What to do next.
+    pub hints: Vec<String>,
+    /// Why, for operators only.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl ConfineError {
+    /// An error without hints and cause.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hints: Vec::new(),
+            source: None,
+        }
+    }
+
+    /// Adds what to do next.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Adds why.
+    #[must_use]
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.source = Some(source.into());
+        self
+    }
 }
 
 /// Why a program that was started did not run to its end.
@@ -72,18 +116,25 @@ impl SpawnError {
             Self::NotExecutable { program, .. } => {
                 Some(format!("make it executable: chmod +x {program}"))
             }
+            Self::Confine(error) => error.hints.first().cloned(),
             Self::Directory(_) => Some("create the directory, or correct `cwd`".to_owned()),
             Self::Io { .. } | Self::ControlGroup(_) | Self::Watchdog(_) => None,
+        }
+    }
+
+    /// The error of a program that is not there; `has_path` says whether it was looked for.
+    pub fn missing(program: &str, has_path: bool) -> Self {
+        let program = program.to_owned();
+        Self::NotFound {
+            hint: install_hint(&program, has_path),
+            program,
         }
     }
 
     pub(crate) fn from_io(program: &str, has_path: bool, source: io::Error) -> Self {
         let program = program.to_owned();
         match source.kind() {
-            io::ErrorKind::NotFound => Self::NotFound {
-                hint: install_hint(&program, has_path),
-                program,
-            },
+            io::ErrorKind::NotFound => Self::missing(&program, has_path),
             io::ErrorKind::PermissionDenied => Self::NotExecutable { program, source },
             _ => Self::Io { program, source },
         }

@@ -23,8 +23,10 @@ compile_error!("toolexec-process needs process groups, which only Unix has");
 mod adopted;
 mod child;
 mod command;
+mod confine;
 #[cfg(target_os = "linux")]
 mod control_group;
+mod descriptor;
 mod env;
 mod error;
 mod limit;
@@ -33,8 +35,9 @@ mod watchdog;
 
 pub use child::{Child, Exit};
 pub use command::{Command, Output, Stdin};
+pub use confine::{Confine, Keeper, ProbeFuture, SpawnFuture};
 pub use env::{BASE_ENV, base_env};
-pub use error::{RunError, SpawnError};
+pub use error::{ConfineError, RunError, SpawnError};
 pub use limit::{ReadError, read_to_limit};
 pub use tail::Tail;
 pub use watchdog::watchdog_pid;

@@ -32,6 +32,13 @@ use session::Session;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    {
+        let args: Vec<_> = std::env::args_os().collect();
+        if toolexec_cell::is_asked(&args) {
+            return toolexec_cell::run(args);
+        }
+    }
     if toolexec_guest::program::is_asked(std::env::args_os()) {
         return toolexec_guest::program::run(std::env::args_os());
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use toolexec::config::{self, Config, Connected, Found};
+use toolexec::config::{self, Config, Connected, Found, Places};
 use toolexec::mcp::Interaction;
 use toolexec::{CallContext, Executor, SourceStatus};
 
@@ -51,7 +51,10 @@ impl Session {
                 found.origin
             ))?;
         }
-        let connected = config.connect_with(interaction);
+        let places = Places {
+            launcher: std::env::current_exe().ok(),
+        };
+        let connected = config.connect_with(interaction, &places);
         let mut builder = Executor::builder().config(&config, &connected);
         if config.sections.builtin.enabled != Some(false) {
             for tools in builtin::all() {

@@ -108,6 +108,8 @@ pub mod runc;
 #[cfg(all(feature = "linux-guest", target_os = "linux"))]
 mod seccomp;
 #[cfg(any(feature = "host", feature = "linux-guest", feature = "process"))]
+pub mod tools;
+#[cfg(any(feature = "host", feature = "linux-guest", feature = "process"))]
 mod usage;
 #[cfg(all(any(feature = "firecracker", feature = "qemu"), target_os = "linux"))]
 pub mod vm;

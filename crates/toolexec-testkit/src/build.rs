@@ -20,6 +20,15 @@ pub fn guest() -> PathBuf {
         .clone()
 }
 
+/// The program that locks others in, in the profile of the running test.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn cell() -> PathBuf {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../toolexec-cell");
+    build(Kind::Bin, "toolexec-cell", &sources, true)
+}
+
 /// A guest that was taken over, as a static program: any machine, container and virtual machine
 /// of this kind of processor runs it.
 ///

@@ -7,6 +7,7 @@
 
 mod background;
 mod code;
+mod confined;
 mod conformance;
 mod find;
 mod guide;

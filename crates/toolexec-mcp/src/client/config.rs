@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use toolexec_process::Confine;
+
 use crate::client::auth::HttpAuth;
 use crate::interaction::Interaction;
 
@@ -50,6 +52,9 @@ pub struct StdioConfig {
     pub inherit_env: bool,
     /// Its working directory; ours unless set.
     pub cwd: Option<PathBuf>,
+    /// What it is started inside of; nothing unless set. It gets the environment of that in place
+    /// of what `inherit_env` adds.
+    pub confine: Option<Arc<dyn Confine>>,
 }
 
 /// A URL that speaks MCP over streamable HTTP.
@@ -207,6 +212,7 @@ impl fmt::Debug for StdioConfig {
             .field("env", &self.env.keys())
             .field("inherit_env", &self.inherit_env)
             .field("cwd", &self.cwd)
+            .field("confine", &self.confine)
             .finish()
     }
 }

@@ -105,9 +105,12 @@ impl Plan {
     }
 
     async fn stdio(&self, stdio: &StdioConfig, protocol: Protocol) -> Result<Connected, Failed> {
-        let mut child = command(stdio)
-            .spawn()
-            .map_err(|error| error::spawn(&self.server, error))?;
+        let command = command(stdio);
+        let spawned = match &stdio.confine {
+            Some(confine) => confine.spawn(command).await,
+            None => command.spawn(),
+        };
+        let mut child = spawned.map_err(|error| error::spawn(&self.server, error))?;
         let (Some(input), Some(output)) = (child.take_stdin(), child.take_stdout()) else {
             return Err(Error::new(ErrorKind::Internal, "a child without pipes").into());
         };
@@ -150,7 +153,7 @@ impl Plan {
         let wait = std::time::Duration::from_secs(1);
         let what = match (verdict, tokio::time::timeout(wait, child.wait()).await) {
             (Some(verdict), _) => verdict.clone(),
-            (None, Ok(exit)) => exit_text(exit.ok()),
+            (None, Ok(exit)) => exit_text(exit.ok(), &child),
             (None, Err(_)) => "closed its standard output".to_owned(),
         };
         let failure = Error::new(
@@ -314,7 +317,9 @@ impl Plan {
 
 fn command(stdio: &StdioConfig) -> Command {
     let mut command = Command::new(&stdio.command).args(&stdio.args);
-    if stdio.inherit_env {
+    if let Some(confine) = &stdio.confine {
+        command = command.envs(confine.base_env());
+    } else if stdio.inherit_env {
         command = command.envs(base_env());
     }
     for (name, value) in &stdio.env {

@@ -172,20 +172,22 @@ impl Watched {
             () = stop.cancelled() => {
                 // Closes the program's input, which most take as their end.
                 let _ = service.close_with_timeout(grace).await;
-                let what = exit_text(child.shutdown(grace).await.ok());
+                let exit = child.shutdown(grace).await.ok();
+                let what = exit.map_or_else(|| "ended".to_owned(), |exit| exit.to_string());
                 End::new(what, true, None)
             }
             exit = child.wait() => {
                 // Its last answers may still be in the pipe.
                 let _ = tokio::time::timeout(LAST_WORDS, closed.cancelled()).await;
                 let _ = service.close_with_timeout(grace).await;
-                End::new(exit_text(exit.ok()), false, last_words(&mut child).await)
+                let what = exit_text(exit.ok(), &child);
+                End::new(what, false, last_words(&mut child).await)
             }
             () = closed.cancelled() => {
                 let exit = tokio::time::timeout(LAST_WORDS, child.wait()).await;
                 let what = match (verdict.get(), exit) {
                     (Some(verdict), _) => verdict.clone(),
-                    (None, Ok(exit)) => exit_text(exit.ok()),
+                    (None, Ok(exit)) => exit_text(exit.ok(), &child),
                     (None, Err(_)) => "closed its standard output and went on running".to_owned(),
                 };
                 let _ = service.close_with_timeout(grace).await;
@@ -229,8 +231,11 @@ impl End {
 }
 
 /// How a program ended, as a predicate.
-pub(crate) fn exit_text(exit: Option<Exit>) -> String {
-    exit.map_or_else(|| "ended".to_owned(), |exit| exit.to_string())
+pub(crate) fn exit_text(exit: Option<Exit>, child: &Child) -> String {
+    let Some(exit) = exit else {
+        return "ended".to_owned();
+    };
+    child.exceeded(exit).unwrap_or_else(|| exit.to_string())
 }
 
 /// The end of a program's standard error.

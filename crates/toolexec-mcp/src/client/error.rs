@@ -10,7 +10,7 @@ use rmcp::transport::streamable_http_client::{
     AuthRequiredError, HttpStatusError, InsufficientScopeError, StreamableHttpError,
 };
 use toolexec_core::{BackendRef, Error, ErrorKind};
-use toolexec_process::SpawnError;
+use toolexec_process::{ConfineError, SpawnError};
 
 use crate::client::transport::http::TooLarge;
 
@@ -29,6 +29,9 @@ pub(crate) struct StderrTail(pub(crate) String);
 
 /// A program that could not be started.
 pub(crate) fn spawn(server: &BackendRef, error: SpawnError) -> Error {
+    if let SpawnError::Confine(error) = error {
+        return confined(server, error);
+    }
     // The program is named by base name only: the rest is a path of this machine.
     let message = match &error {
         SpawnError::NotFound { program, .. } => format!(
@@ -45,6 +48,22 @@ pub(crate) fn spawn(server: &BackendRef, error: SpawnError) -> Error {
         .with_source(error);
     match hint {
         Some(hint) => failure.with_hint(hint),
+        None => failure,
+    }
+}
+
+/// A program whose sandbox cannot be used, or that cannot be started there.
+fn confined(server: &BackendRef, mut error: ConfineError) -> Error {
+    let message = format!(
+        "MCP server {} cannot be started in its sandbox: {error}",
+        server.name
+    );
+    let failure = Error::new(ErrorKind::SandboxUnavailable, message)
+        .on_backend(server)
+        .with_retryable(false);
+    let failure = error.hints.drain(..).fold(failure, Error::with_hint);
+    match error.source {
+        Some(source) => failure.with_source(source),
         None => failure,
     }
 }

@@ -1,11 +1,13 @@
 //! What a person configures about a program.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
 use toolexec_core::Annotations;
+use toolexec_process::Confine;
 
 use crate::secret::Secret;
 
@@ -35,6 +37,9 @@ pub struct CommandTool {
     pub base_env: bool,
     /// Its working directory; ours when absent.
     pub cwd: Option<PathBuf>,
+    /// What it runs inside of; nothing when absent. It gets the environment of that in place of
+    /// what `base_env` adds.
+    pub confine: Option<Arc<dyn Confine>>,
     /// JSON Schema of its arguments; derived from the templates when absent.
     pub input_schema: Option<Value>,
     /// JSON Schema of its value.
@@ -107,6 +112,7 @@ impl CommandTool {
             env: Vec::new(),
             base_env: true,
             cwd: None,
+            confine: None,
             input_schema: None,
             output_schema: None,
             output: OutputFormat::default(),

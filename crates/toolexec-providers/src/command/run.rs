@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use toolexec_core::backend::ToolFailure;
 use toolexec_core::event::LogLevel;
 use toolexec_core::{Args, CallContext, Error, ErrorKind, RawOutput, Result};
-use toolexec_process::{Child, Command, Exit, SpawnError, Stdin, Tail, base_env};
+use toolexec_process::{Child, Command, ConfineError, Exit, SpawnError, Stdin, Tail, base_env};
 
 use super::config::{CommandTool, OutputFormat};
 use super::template::Templates;
@@ -34,7 +34,10 @@ pub(super) async fn run(
         .remaining()
         .map_or(command.timeout, |left| left.min(command.timeout));
     let deadline = Instant::now() + allowed;
-    let mut child = spawn(command, filled.args, filled.stdin.is_some())?;
+    let spawned = spawn(command, filled.args, filled.stdin.is_some());
+    let mut child = timeout_at(deadline, spawned)
+        .await
+        .map_err(|_| late(command, allowed))??;
     let work = work(command, &mut child, filled.stdin, cx);
     let (stdout, exit) = timeout_at(deadline, work)
         .await
@@ -42,15 +45,18 @@ pub(super) async fn run(
     let stderr = child.stderr_to_end().await;
     match exit.code {
         Some(code) if command.success.contains(&code) => value(command, &stdout),
+        _ if let Some(what) = child.exceeded(exit) => Err(exceeded(command, &what)),
         _ => Ok(RawOutput::Failure(failure(command, exit, &stdout, &stderr))),
     }
 }
 
-fn spawn(command: &CommandTool, args: Vec<String>, has_stdin: bool) -> Result<Child> {
+async fn spawn(command: &CommandTool, args: Vec<String>, has_stdin: bool) -> Result<Child> {
     let mut process = Command::new(&command.program)
         .args(args)
         .stdin(if has_stdin { Stdin::Piped } else { Stdin::Null });
-    if command.base_env {
+    if let Some(confine) = &command.confine {
+        process = process.envs(confine.base_env());
+    } else if command.base_env {
         process = process.envs(base_env());
     }
     for (name, value) in &command.env {
@@ -59,7 +65,37 @@ fn spawn(command: &CommandTool, args: Vec<String>, has_stdin: bool) -> Result<Ch
     if let Some(dir) = &command.cwd {
         process = process.current_dir(dir);
     }
-    process.spawn().map_err(|error| unstarted(command, error))
+    let spawned = match &command.confine {
+        Some(confine) => confine.spawn(process).await,
+        None => process.spawn(),
+    };
+    spawned.map_err(|error| match error {
+        SpawnError::Confine(error) => unconfined(command, error),
+        error => unstarted(command, error),
+    })
+}
+
+/// A program whose sandbox cannot be used, or that cannot be started there.
+fn unconfined(command: &CommandTool, mut error: ConfineError) -> Error {
+    let message = format!(
+        "command {} cannot run in its sandbox: {error}",
+        command.name
+    );
+    let made = Error::new(ErrorKind::SandboxUnavailable, message).with_retryable(false);
+    let made = error.hints.drain(..).fold(made, Error::with_hint);
+    match error.source {
+        Some(source) => made.with_source(source),
+        None => made,
+    }
+}
+
+/// A program that went over a limit of its sandbox.
+fn exceeded(command: &CommandTool, what: &str) -> Error {
+    let message = format!(
+        "command {} {what} and was ended by its sandbox",
+        command.name
+    );
+    Error::new(ErrorKind::LimitExceeded, message)
 }
 
 fn unstarted(command: &CommandTool, error: SpawnError) -> Error {

@@ -7,6 +7,7 @@ use toolexec_core::id::MAX_SEGMENT;
 use toolexec_providers::command::Commands;
 
 use super::code;
+use super::confine;
 use super::connect::command_tool;
 use super::document::{Document, Unexpanded};
 use super::sections::{ApiSection, CommandSection, Sections, ServerSection};
@@ -155,6 +156,9 @@ fn check_server(
 ) -> Result<(), ConfigError> {
     let at = |key: &str, message: String| document.at_key(&["servers", name, key], message);
     check_namespace(document, "servers", name, server.namespace.as_deref())?;
+    if let Some(sandbox) = &server.sandbox {
+        confine::check(document, &["servers", name, "sandbox"], sandbox)?;
+    }
     match (&server.command, &server.url) {
         (None, None) => Err(document
             .at_key(
@@ -173,6 +177,7 @@ fn check_server(
                 ("args", !server.args.is_empty()),
                 ("env", !server.env.is_empty()),
                 ("cwd", server.cwd.is_some()),
+                ("sandbox", server.sandbox.is_some()),
             ];
             match stray.into_iter().find(|&(_, is_set)| is_set) {
                 Some((key, _)) => Err(at(
@@ -250,6 +255,9 @@ fn check_command(
                 format!("command {name} has no `program`"),
             )
             .with_hint("give the program to run: program = \"jq\""));
+    }
+    if let Some(sandbox) = &command.sandbox {
+        confine::check(document, &["commands", name, "sandbox"], sandbox)?;
     }
     let tool = command_tool(name, command, Path::new(""));
     match Commands::new(COMMANDS, namespace.unwrap_or(COMMANDS), [tool]) {

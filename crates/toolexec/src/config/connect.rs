@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -11,22 +11,22 @@ use toolexec_core::{BackendKind, BackendRef, Error, ErrorKind, Listing, Source};
 use toolexec_mcp::auth::HttpAuth;
 use toolexec_mcp::config::{HttpConfig, ServerConfig, StdioConfig, Transport};
 use toolexec_mcp::{Interaction, McpServer};
+use toolexec_process::Confine;
 use toolexec_providers::command::{self, ArgTemplate, CommandTool, Commands, StdinTemplate};
-use toolexec_providers::openapi::{
-    ApiConfig, ApiLimits, Credential, KeyLocation, OpenApi, OperationFilter, Redirects,
-};
 
+use super::apis::ApiFile;
 use super::check::COMMANDS;
+use super::confine::{Confined, Places, confine};
 use super::sections::{
-    ApiAuth, ApiSection, CheckRule, CommandArg, CommandSection, Filter, KeyPlace, Kind,
-    OutputFormat, RedirectRule, RunSection, ServerAuth, ServerSection,
+    CheckRule, CommandArg, CommandSection, Kind, OutputFormat, RunSection, ServerAuth,
+    ServerSection,
 };
 use super::units::{Size, Time};
 use super::{Config, ConfigError, FILE_NAME, Fault, web};
 use crate::tokens::FileTokens;
 
 /// A stand-in for "no limit" where a limit must be given.
-const FOREVER: Duration = Duration::from_hours(365 * 24);
+pub(super) const FOREVER: Duration = Duration::from_hours(365 * 24);
 
 /// The sources of a configuration, ready to be used; nothing is started yet.
 #[derive(Default)]
@@ -35,6 +35,7 @@ pub struct Connected {
     /// fault is among them; it fails when it is listed.
     pub sources: Vec<Arc<dyn Source>>,
     servers: Vec<Arc<McpServer>>,
+    confined: Vec<Confined>,
 }
 
 impl std::fmt::Debug for Connected {
@@ -55,20 +56,46 @@ impl Connected {
     pub fn servers(&self) -> &[Arc<McpServer>] {
         &self.servers
     }
+
+    /// The sandboxes that servers and commands run in.
+    pub fn confined(&self) -> &[Confined] {
+        &self.confined
+    }
+
+    fn confine(&mut self, source: &str, name: &str, confine: &Arc<dyn Confine>) {
+        self.confined.push(Confined {
+            source: source.to_owned(),
+            name: name.to_owned(),
+            confine: confine.clone(),
+        });
+    }
 }
 
 impl Config {
     /// Makes the sources. Nothing is read, started or connected before a source is used.
     pub fn connect(&self) -> Connected {
-        self.connect_with(None)
+        self.connect_with(None, &Places::default())
     }
 
-    /// Makes the sources; `interaction` answers what MCP servers ask while a tool runs.
-    pub fn connect_with(&self, interaction: Option<&Arc<dyn Interaction>>) -> Connected {
+    /// Makes the sources; `interaction` answers what MCP servers ask while a tool runs, and
+    /// `places` says what sandboxes of servers and commands need.
+    pub fn connect_with(
+        &self,
+        interaction: Option<&Arc<dyn Interaction>>,
+        places: &Places,
+    ) -> Connected {
         let mut connected = Connected::default();
         for (name, section) in &self.sections.servers {
             let namespace = section.namespace.as_deref().unwrap_or(name);
             let mut config = server(section, self.directory());
+            if let (Some(sandbox), Transport::Stdio(stdio)) =
+                (&section.sandbox, &mut config.transport)
+            {
+                let args = section.args.iter().map(String::as_str);
+                let confine = confine(sandbox, self.directory(), args, places);
+                connected.confine(name, name, &confine);
+                stdio.confine = Some(confine);
+            }
             config.interaction = interaction.cloned();
             let server = McpServer::new(&**name, namespace, config);
             connected.servers.push(server.clone());
@@ -78,7 +105,8 @@ impl Config {
             let source = ApiFile::new(name, section, self.directory());
             connected.sources.push(Arc::new(source));
         }
-        connected.sources.extend(self.commands());
+        let commands = self.commands(&mut connected, places);
+        connected.sources.extend(commands);
         connected.sources.extend(web::source(&self.sections.web));
         for fault in &self.faults {
             connected.sources.push(Arc::new(Faulty::new(fault)));
@@ -87,20 +115,26 @@ impl Config {
     }
 
     /// The programs, one source for each namespace.
-    fn commands(&self) -> Vec<Arc<dyn Source>> {
+    fn commands(&self, connected: &mut Connected, places: &Places) -> Vec<Arc<dyn Source>> {
         let mut namespaces: BTreeMap<&str, Vec<CommandTool>> = BTreeMap::new();
         for (name, section) in &self.sections.commands {
             let namespace = section.namespace.as_deref().unwrap_or(COMMANDS);
-            let tool = command_tool(name, section, self.directory());
+            let mut tool = command_tool(name, section, self.directory());
+            if let Some(sandbox) = &section.sandbox {
+                // Only what callers have no part in: an argument of theirs must show no file.
+                let fixed = section.args.iter().filter_map(|arg| match arg {
+                    CommandArg::One(text) if !text.contains("{{") => Some(text.as_str()),
+                    _ => None,
+                });
+                let confine = confine(sandbox, self.directory(), fixed, places);
+                connected.confine(&source_of(namespace), name, &confine);
+                tool.confine = Some(confine);
+            }
             namespaces.entry(namespace).or_default().push(tool);
         }
         let all = namespaces.into_iter();
         all.map(|(namespace, tools)| -> Arc<dyn Source> {
-            // Not the name of an API with the same namespace.
-            let name = match namespace {
-                COMMANDS => COMMANDS.to_owned(),
-                other => format!("{COMMANDS}.{other}"),
-            };
+            let name = source_of(namespace);
             match Commands::new(&name, namespace, tools) {
                 Ok(commands) => commands,
                 // Each was checked alone when the file was read.
@@ -152,6 +186,14 @@ impl Config {
     }
 }
 
+/// The name of the source of the commands of a namespace: not that of an API with the same one.
+fn source_of(namespace: &str) -> String {
+    match namespace {
+        COMMANDS => COMMANDS.to_owned(),
+        other => format!("{COMMANDS}.{other}"),
+    }
+}
+
 fn check(rule: CheckRule) -> Check {
     match rule {
         CheckRule::Error => Check::Error,
@@ -181,11 +223,16 @@ fn server(section: &ServerSection, directory: &Path) -> ServerConfig {
             env: section.env.clone(),
             inherit_env: true,
             cwd: section.cwd.as_ref().map(|cwd| directory.join(cwd)),
+            confine: None,
         }),
     };
     let mut config = ServerConfig::new(transport);
     if let Some(Time(timeout)) = section.timeout {
         config.timeouts.call = timeout;
+    }
+    let most = section.sandbox.as_ref().and_then(|own| own.0.timeout);
+    if let Some(Time(Some(most))) = most {
+        config.timeouts.call = Some(config.timeouts.call.map_or(most, |call| call.min(most)));
     }
     if let Some(Time(timeout)) = section.start_timeout {
         config.timeouts.connect = timeout.unwrap_or(FOREVER);
@@ -237,6 +284,10 @@ pub(super) fn command_tool(name: &str, section: &CommandSection, directory: &Pat
     if let Some(Time(timeout)) = section.timeout {
         tool.timeout = timeout.unwrap_or(FOREVER);
     }
+    let most = section.sandbox.as_ref().and_then(|own| own.0.timeout);
+    if let Some(Time(Some(most))) = most {
+        tool.timeout = tool.timeout.min(most);
+    }
     if let Some(Size(bytes)) = section.max_output {
         tool.max_output = bytes;
     }
@@ -276,168 +327,6 @@ fn http_auth(url: &str, auth: Option<&ServerAuth>) -> HttpAuth {
             client_secret: client_secret.clone(),
             scopes: scopes.clone(),
         },
-    }
-}
-
-fn api(section: &ApiSection) -> ApiConfig {
-    let usual = ApiConfig::default();
-    let time = |own: Option<Time>, usual: Duration| match own {
-        Some(Time(time)) => time.unwrap_or(FOREVER),
-        None => usual,
-    };
-    let size = |own: Option<Size>, usual: usize| own.map_or(usual, |Size(bytes)| bytes);
-    ApiConfig {
-        namespace: section.namespace.clone(),
-        base_url: section.base_url.clone(),
-        server: section.server.clone(),
-        server_variables: section.server_variables.clone(),
-        auth: section
-            .auth
-            .iter()
-            .map(|(name, auth)| (name.clone(), credential(auth)))
-            .collect(),
-        headers: section
-            .headers
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone().into()))
-            .collect(),
-        trusted_origins: section.trusted_origins.clone(),
-        include: section.include.iter().map(filter).collect(),
-        exclude: section.exclude.iter().map(filter).collect(),
-        output_schemas: section.output_schemas.unwrap_or(usual.output_schemas),
-        redirects: section
-            .redirects
-            .map_or(usual.redirects, |rule| match rule {
-                RedirectRule::None => Redirects::None,
-                RedirectRule::SameOrigin => Redirects::SameOrigin,
-                RedirectRule::All => Redirects::All,
-            }),
-        max_redirects: section.max_redirects.unwrap_or(usual.max_redirects),
-        allow_private: section.allow_private.unwrap_or(usual.allow_private),
-        connect_timeout: time(section.connect_timeout, usual.connect_timeout),
-        timeout: time(section.timeout, usual.timeout),
-        limits: ApiLimits {
-            max_document: size(section.max_document, usual.limits.max_document),
-            max_response: size(section.max_response, usual.limits.max_response),
-            max_request: size(section.max_request, usual.limits.max_request),
-            ..usual.limits
-        },
-    }
-}
-
-fn filter(filter: &Filter) -> OperationFilter {
-    OperationFilter {
-        tag: filter.tag.clone(),
-        operation: filter.operation.clone(),
-        path: filter.path.clone(),
-        method: filter.method.clone(),
-    }
-}
-
-fn credential(auth: &ApiAuth) -> Credential {
-    match auth {
-        ApiAuth::ApiKey {
-            value,
-            location,
-            name,
-        } => Credential::ApiKey {
-            value: value.clone().into(),
-            location: location.map(|place| match place {
-                KeyPlace::Header => KeyLocation::Header,
-                KeyPlace::Query => KeyLocation::Query,
-                KeyPlace::Cookie => KeyLocation::Cookie,
-            }),
-            name: name.clone(),
-        },
-        ApiAuth::Bearer { token } => Credential::Bearer {
-            token: token.clone().into(),
-        },
-        ApiAuth::Basic { username, password } => Credential::Basic {
-            username: username.clone(),
-            password: password.clone().into(),
-        },
-        ApiAuth::ClientCredentials {
-            client_id,
-            client_secret,
-            token_url,
-            scopes,
-            in_body,
-        } => Credential::ClientCredentials {
-            client_id: client_id.clone(),
-            client_secret: client_secret.clone().into(),
-            token_url: token_url.clone(),
-            scopes: scopes.clone(),
-            in_body: *in_body,
-        },
-    }
-}
-
-/// An API whose document is read when its tools are first needed: documents can be large.
-#[derive(Debug)]
-struct ApiFile {
-    backend: BackendRef,
-    namespace: String,
-    document: PathBuf,
-    config: ApiConfig,
-    loaded: OnceLock<Arc<OpenApi>>,
-}
-
-impl ApiFile {
-    fn new(name: &str, section: &ApiSection, directory: &Path) -> Self {
-        Self {
-            backend: BackendRef::new(BackendKind::Provider, name),
-            namespace: section.namespace.as_deref().unwrap_or(name).to_owned(),
-            document: directory.join(&section.spec),
-            config: api(section),
-            loaded: OnceLock::new(),
-        }
-    }
-
-    fn read(&self) -> Result<Arc<OpenApi>, Error> {
-        let name = &*self.backend.name;
-        let text = std::fs::read_to_string(&self.document).map_err(|error| {
-            let message = format!("the document of API {name} cannot be read");
-            let path = self.document.display();
-            let cause = std::io::Error::new(error.kind(), format!("{path}: {error}"));
-            Error::new(ErrorKind::Config, message)
-                .with_source(cause)
-                .with_hint(format!("check `spec` in [apis.{name}]"))
-        })?;
-        OpenApi::parse(name, &self.config, &text)
-    }
-}
-
-impl Source for ApiFile {
-    fn backend_ref(&self) -> &BackendRef {
-        &self.backend
-    }
-
-    fn namespace(&self) -> &str {
-        &self.namespace
-    }
-
-    fn list(self: Arc<Self>) -> BoxFuture<'static, Result<Listing, Error>> {
-        Box::pin(async move {
-            if let Some(loaded) = self.loaded.get() {
-                return loaded.clone().list().await;
-            }
-            let this = self.clone();
-            // Reading and parsing megabytes would hold up other tasks.
-            let api = tokio::task::spawn_blocking(move || this.read())
-                .await
-                .map_err(|error| {
-                    let message = "the document could not be read to its end";
-                    Error::new(ErrorKind::Internal, message).with_source(error)
-                })??;
-            self.loaded.get_or_init(|| api).clone().list().await
-        })
-    }
-
-    fn shutdown(&self) -> BoxFuture<'_, ()> {
-        match self.loaded.get() {
-            Some(loaded) => loaded.shutdown(),
-            None => Box::pin(std::future::ready(())),
-        }
     }
 }
 

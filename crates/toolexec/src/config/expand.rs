@@ -9,6 +9,8 @@ pub const EXPANDED: &[&str] = &[
     "servers.*.url",
     "servers.*.headers.*",
     "servers.*.auth.**",
+    "servers.*.sandbox.mounts.*.path",
+    "servers.*.sandbox.network.**",
     "apis.*.spec",
     "apis.*.base_url",
     "apis.*.server_variables.*",
@@ -16,6 +18,8 @@ pub const EXPANDED: &[&str] = &[
     "apis.*.auth.**",
     "commands.*.env.*",
     "commands.*.cwd",
+    "commands.*.sandbox.mounts.*.path",
+    "commands.*.sandbox.network.**",
     "web.*.headers.*",
     "serve.keys.*.secret",
 ];

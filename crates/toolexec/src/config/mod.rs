@@ -18,14 +18,17 @@
 //! An unknown key, a wrong type or a missing variable is a [`ConfigError`] that names the file,
 //! the line and what was expected. A missing variable only makes its own source unusable.
 
+mod apis;
 mod check;
 mod code;
+mod confine;
 mod connect;
 mod containerd;
 mod document;
 mod error;
 mod expand;
 mod find;
+mod network;
 mod rules;
 mod sandboxes;
 mod sections;
@@ -40,11 +43,15 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 pub use code::{CandidatesSection, CodeSection, LimitsSection, ProfileName, SandboxName};
+pub use confine::{
+    Confined, MountSection, Places, ToolKindName, ToolSandboxSection, ToolSandboxSetting,
+};
 pub use connect::Connected;
 pub use containerd::{ContainerdSection, RuntimeOptionsSection};
 pub use error::ConfigError;
 pub use expand::EXPANDED;
 pub use find::{CONFIG_VAR, FILE_NAME, Found, find};
+pub use network::{AllowSetting, NetworkSection, NetworkSetting};
 pub use sandboxes::{
     DockerSection, FirecrackerSection, GvisorPlatform, GvisorSection, QemuAccel, QemuSection,
     RuncSection,

@@ -9,6 +9,7 @@ use serde_json::Value;
 use toolexec_core::policy::{Effect, Rule};
 
 use super::code::CodeSection;
+use super::confine::ToolSandboxSetting;
 use super::serve::ServeSection;
 use super::units::{Size, Time};
 use super::web::WebSection;
@@ -66,6 +67,8 @@ pub struct ServerSection {
     pub start_timeout: Option<Time>,
     /// The largest message it may send.
     pub max_message: Option<Size>,
+    /// The sandbox that it is started in. Default: none.
+    pub sandbox: Option<ToolSandboxSetting>,
     /// Whether it is used. Default: true.
     pub enabled: Option<bool>,
 }
@@ -275,6 +278,8 @@ pub struct CommandSection {
     pub read_only: Option<bool>,
     /// Whether running it twice is the same as running it once.
     pub idempotent: Option<bool>,
+    /// The sandbox that it runs in. Default: none.
+    pub sandbox: Option<ToolSandboxSetting>,
     /// The namespace of the tool. Default: commands.
     pub namespace: Option<String>,
     /// Whether it is used. Default: true.

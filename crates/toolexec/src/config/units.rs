@@ -16,6 +16,11 @@ pub struct Time(pub Option<Duration>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(pub usize);
 
+/// A share of processors such as `0.5`, as a number or a text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Share(pub f64);
+
+const SHARE: &str = "a share of processors such as 0.5 or \"0.5\"";
 const TIME: &str = "a duration such as \"30s\", \"1m30s\" or \"250ms\", or \"none\"";
 const SIZE: &str = "a size such as \"10MiB\", \"64k\" or 4096";
 
@@ -106,6 +111,49 @@ impl<'de> Deserialize<'de> for Size {
             }
         }
         deserializer.deserialize_any(Text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Share;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(SHARE)
+            }
+            fn visit_i64<E: serde::de::Error>(self, share: i64) -> Result<Share, E> {
+                self.visit_f64(share as f64)
+            }
+            fn visit_f64<E: serde::de::Error>(self, share: f64) -> Result<Share, E> {
+                if share.is_finite() && share > 0.0 {
+                    return Ok(Share(share));
+                }
+                Err(E::custom(format!("{share} is not {SHARE}")))
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Share, E> {
+                let wrong = |_| E::custom(format!("{text:?} is not {SHARE}"));
+                text.trim()
+                    .parse()
+                    .map_err(wrong)
+                    .and_then(|share| self.visit_f64(share))
+            }
+        }
+        deserializer.deserialize_any(Text)
+    }
+}
+
+impl JsonSchema for Share {
+    fn schema_name() -> Cow<'static, str> {
+        "Share".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["string", "number"],
+            "description": "A share of processors such as `0.5`.",
+            "exclusiveMinimum": 0,
+            "pattern": "^[0-9]*[.]?[0-9]+$",
+        })
     }
 }
 

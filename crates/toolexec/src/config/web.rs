@@ -76,16 +76,22 @@ pub(super) fn check(
     name: &str,
     section: &WebSection,
 ) -> Result<(), ConfigError> {
+    check_rule(section).map_err(|message| document.at_key(&[WEB, name], message))
+}
+
+/// Checks that a rule can be read; why not.
+pub(super) fn check_rule(section: &WebSection) -> Result<(), String> {
     // What a variable holds is not known when it is not set.
     let mut alone = rule(section);
     for (_, value) in &mut alone.headers {
         *value = Secret::new("");
     }
     let checked = Web::new(WEB, WEB, [alone]).map(drop);
-    checked.map_err(|error: Error| document.at_key(&[WEB, name], error.guest_message().to_owned()))
+    checked.map_err(|error: Error| error.guest_message().to_owned())
 }
 
-fn rule(section: &WebSection) -> WebRule {
+/// What a proxy or the tool makes of it.
+pub(super) fn rule(section: &WebSection) -> WebRule {
     let usual = WebLimits::default();
     let headers = section.headers.iter();
     WebRule {

@@ -27,6 +27,9 @@ struct Finding {
     tools: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     load_ms: Option<f64>,
+    /// The sandboxes that the server or the commands run in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sandboxes: Vec<Sandbox>,
     /// What a server says about itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<Value>,
@@ -36,6 +39,18 @@ struct Finding {
     notices: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     stderr: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorReport>,
+}
+
+/// What is known of the sandbox of a server or a command.
+#[derive(Debug, Serialize)]
+struct Sandbox {
+    /// Whose it is.
+    of: String,
+    /// What it is, and what it holds its program to.
+    is: String,
+    /// Why nothing can run there.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorReport>,
 }
@@ -72,6 +87,7 @@ pub(crate) async fn run(
         state: State::Off,
         tools: 0,
         load_ms: None,
+        sandboxes: Vec::new(),
         server: None,
         disabled_tools: Vec::new(),
         notices: Vec::new(),
@@ -79,6 +95,7 @@ pub(crate) async fn run(
         error: None,
     }));
     select(&mut findings, &args.sources)?;
+    try_sandboxes(&mut findings, session).await;
     let failed = findings
         .iter()
         .filter(|one| one.state == State::Failed)
@@ -104,6 +121,34 @@ pub(crate) async fn run(
     } else {
         Exit::Unavailable
     })
+}
+
+/// Tries the sandboxes of servers and commands; one in which nothing can run is a failure of its
+/// source.
+async fn try_sandboxes(findings: &mut [Finding], session: &Session) {
+    for confined in session.connected.confined() {
+        let is_it = |finding: &&mut Finding| finding.name == confined.source;
+        let Some(finding) = findings.iter_mut().find(is_it) else {
+            continue;
+        };
+        let error = confined.confine.probe().await.err().map(|error| {
+            let made = Error::new(ErrorKind::SandboxUnavailable, error.message);
+            let made = error.hints.into_iter().fold(made, Error::with_hint);
+            let made = match error.source {
+                Some(source) => made.with_source(source),
+                None => made,
+            };
+            made.report()
+        });
+        if error.is_some() {
+            finding.state = State::Failed;
+        }
+        finding.sandboxes.push(Sandbox {
+            of: confined.name.clone(),
+            is: confined.confine.describe(),
+            error,
+        });
+    }
 }
 
 /// Only the sources that were asked for.
@@ -136,6 +181,7 @@ fn builtin(session: &Session) -> Finding {
             0
         },
         load_ms: None,
+        sandboxes: Vec::new(),
         server: None,
         disabled_tools: Vec::new(),
         notices: Vec::new(),
@@ -185,6 +231,7 @@ fn loaded(status: SourceStatus, session: &Session) -> Finding {
         },
         tools: status.tools,
         load_ms: Some(status.load_ms),
+        sandboxes: Vec::new(),
         server: about,
         disabled_tools,
         notices,
@@ -250,6 +297,9 @@ fn show(finding: &Finding, printer: &mut Printer) -> Result<(), Failure> {
         );
     }
     printer.line(&line)?;
+    for sandbox in &finding.sandboxes {
+        show_sandbox(finding, sandbox, printer)?;
+    }
     for tool in &finding.disabled_tools {
         printer.line(&format!("        disabled: {tool}"))?;
     }
@@ -275,6 +325,35 @@ fn show(finding: &Finding, printer: &mut Printer) -> Result<(), Failure> {
         for hint in &error.hints {
             printer.line(&format!("        hint: {hint}"))?;
         }
+    }
+    Ok(())
+}
+
+fn show_sandbox(
+    finding: &Finding,
+    sandbox: &Sandbox,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
+    let of = match &sandbox.of {
+        of if *of == finding.name => String::new(),
+        of => format!(" of {of}"),
+    };
+    let Some(error) = &sandbox.error else {
+        return printer
+            .line(&format!("        sandbox{of}: {}", sandbox.is))
+            .map_err(Failure::from);
+    };
+    // What the source itself says already is not said again.
+    let known = finding.error.as_ref().map(|error| error.message.as_str());
+    if known.is_some_and(|known| known.contains(&error.message)) {
+        return Ok(());
+    }
+    printer.line(&format!("        sandbox{of}: {}", error.message))?;
+    for cause in &error.causes {
+        printer.line(&format!("        cause: {}", cause.trim_end()))?;
+    }
+    for hint in &error.hints {
+        printer.line(&format!("        hint: {hint}"))?;
     }
     Ok(())
 }

@@ -1,0 +1,15 @@
+//! Sandboxes for programs that are tools or servers of tools: commands, and MCP servers behind
+//! pipes.
+//!
+//! Such a program knows nothing of its sandbox. [`ToolSandbox`] says what it may see and use, and
+//! [`ToolSandbox::confine`] makes of it what starts programs, or says why this machine cannot:
+//!
+//! | kind | what it is | root |
+//! |---|---|---|
+//! | `process` | a process that the kernel locks in (Linux) | the system's programs, read-only, and what the program itself is made of |
+
+#[cfg(all(feature = "process", target_os = "linux"))]
+mod cell;
+mod settings;
+
+pub use settings::{Egress, ToolKind, ToolLimits, ToolMount, ToolPlaces, ToolSandbox};

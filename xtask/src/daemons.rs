@@ -22,12 +22,14 @@ use serde_json::json;
 use crate::shell::{apt_install, command, is_root, quiet, say};
 
 /// What Debian's packages are called, and a program of each.
-const PACKAGES: [(&str, &str); 4] = [
+const PACKAGES: [(&str, &str); 5] = [
     ("docker.io", "dockerd"),
     ("containerd", "containerd"),
     ("runc", "runc"),
     // Programs for the roots of containers.
     ("busybox-static", "busybox"),
+    // Makes roots with toolchains out of packages.
+    ("debootstrap", "debootstrap"),
 ];
 /// The release that this is for; what its backports have works on later ones, too.
 const RELEASE: &str = "bookworm";

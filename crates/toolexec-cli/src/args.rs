@@ -10,6 +10,8 @@ use toolexec::core::types::TypeLanguage;
 use toolexec::mcp::server::Mode;
 
 use crate::code_args::{CodeArgs, ReplArgs};
+#[cfg(target_os = "linux")]
+use crate::image_args::ImageArgs;
 use crate::install_args::InstallArgs;
 use crate::printer::Format;
 use crate::session_args::SessionArgs;
@@ -93,7 +95,7 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Tell a client of MCP servers (Claude, VS Code, Cursor, Codex, …) about toolexec.
     Install(InstallArgs),
-    /// Make, list and remove what virtual machines start from.
+    /// Make, list and remove what containers and virtual machines start from.
     #[cfg(target_os = "linux")]
     Image(ImageArgs),
     /// Show everything at once on built-in tools; needs no network and no configuration.
@@ -116,35 +118,6 @@ pub(crate) enum Command {
 
 /// The name of [`Command::JqWorker`].
 pub(crate) const JQ_WORKER: &str = "jq-worker";
-
-/// Arguments of `image`.
-#[cfg(target_os = "linux")]
-#[derive(Debug, Args)]
-pub(crate) struct ImageArgs {
-    #[command(subcommand)]
-    pub(crate) task: ImageTask,
-}
-
-/// What to do with images.
-#[cfg(target_os = "linux")]
-#[derive(Debug, Subcommand)]
-pub(crate) enum ImageTask {
-    /// Make an image of a kernel and the guest; takes the one that is there if it is the same.
-    Build {
-        /// Where boot/vmlinuz-* and lib/modules are; otherwise the installed kernel, or the
-        /// distribution's package, which is downloaded.
-        #[arg(long, value_name = "DIRECTORY")]
-        kernel: Option<PathBuf>,
-    },
-    /// List the images.
-    Ls,
-    /// Remove images.
-    Rm {
-        /// Their names.
-        #[arg(required = true, value_name = "NAME")]
-        names: Vec<String>,
-    },
-}
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]

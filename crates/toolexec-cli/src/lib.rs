@@ -11,6 +11,8 @@ mod commands;
 mod demo;
 mod diagnostics;
 mod exit;
+#[cfg(target_os = "linux")]
+mod image_args;
 mod install_args;
 mod live;
 mod printer;
@@ -89,8 +91,6 @@ fn dispatch(cli: Cli, printer: &mut Printer) -> Result<Exit, Failure> {
 async fn with_session(cli: Cli, printer: &mut Printer) -> Result<Exit, Failure> {
     match cli.command {
         Command::Quickstart => return commands::quickstart::run(printer).await,
-        #[cfg(target_os = "linux")]
-        Command::Image(args) => return commands::image::run(args, printer).await,
         Command::Session(args) if !args.is_host() => {
             return commands::session::run(args.task, cli.global.timeout, printer).await;
         }
@@ -119,6 +119,8 @@ async fn with_session(cli: Cli, printer: &mut Printer) -> Result<Exit, Failure> 
         Command::Login(args) => Box::pin(commands::login::login(&args, &session, printer)).await,
         Command::Logout(args) => commands::login::logout(&args, &session, printer).await,
         Command::Doctor(args) => commands::doctor::run(&args, &session, printer).await,
+        #[cfg(target_os = "linux")]
+        Command::Image(args) => commands::image::run(args, &session, printer).await,
         _ => Ok(Exit::Internal),
     };
     session.close().await;

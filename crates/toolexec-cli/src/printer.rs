@@ -171,6 +171,11 @@ impl Printer {
         self.out.flush()
     }
 
+    /// Where bytes go that are no text, unless that is a terminal.
+    pub(crate) fn bytes(&mut self) -> Option<&mut (dyn Write + Send)> {
+        self.width.is_none().then_some(&mut *self.out)
+    }
+
     /// Writes one value as data: strings as they are, all else as indented JSON.
     pub(crate) fn value(&mut self, value: &Value) -> io::Result<()> {
         match value {

@@ -5,7 +5,11 @@
 
 use std::sync::Arc;
 
-use toolexec_core::sandbox::{Language, Limits};
+use toolexec_core::sandbox::{
+    ENGINES, Enforcement, Enforcer, Language, LimitName, Limits, needs_toolchain, with_toolchains,
+};
+
+use crate::toolchain_cache::Cache;
 
 /// What a container holds above a program's limit of memory: the engine with its stack, and what
 /// it goes above its own limit before it notices. Its own error, which is the better one, comes
@@ -20,6 +24,8 @@ pub(crate) struct Kind {
     pub(crate) language: Language,
     /// Of which image it is made; without one, of the guest alone.
     pub(crate) image: Option<Arc<str>>,
+    /// Whether it may use the cache of compiled programs.
+    pub(crate) has_cache: bool,
     pub(crate) resources: Resources,
 }
 
@@ -38,14 +44,45 @@ pub(crate) struct Resources {
     pub(crate) cpu_time: Option<u64>,
 }
 
+/// The languages of containers: those of toolchains too, where there is more than the guest.
+pub(crate) fn languages(has_programs: bool) -> Vec<Language> {
+    if has_programs {
+        with_toolchains()
+    } else {
+        ENGINES.to_vec()
+    }
+}
+
+/// Who keeps a program in `language` within its limits, of those who may.
+pub(crate) fn enforcement_for(language: Language, all: Enforcement) -> Enforcement {
+    // The guest counts the memory of its own engines, the kernel the CPU time of each process for
+    // itself.
+    let is_family = needs_toolchain(language);
+    let holds = |(name, by): &(LimitName, Enforcer)| match name {
+        LimitName::Memory => !is_family || *by != Enforcer::Guest,
+        LimitName::CpuTime => !is_family || *by != Enforcer::Kernel,
+        _ => true,
+    };
+    all.into_iter().filter(holds).collect()
+}
+
 impl Kind {
     /// What a program in `language` needs that may use `limits`.
     pub(crate) fn new(language: Language, image: Option<Arc<str>>, limits: &Limits) -> Self {
         Self {
             language: crate::piped::kind(language),
             image,
+            has_cache: false,
             resources: Resources::new(limits),
         }
+    }
+
+    /// The same with a cache of compiled programs, where there is one and the language compiles.
+    /// How much is written there nobody limits.
+    pub(crate) fn with_cache(mut self, language: Language, cache: Option<&Cache>) -> Self {
+        let may_write = self.resources.disk.is_none();
+        self.has_cache = cache.is_some() && language == Language::Go && may_write;
+        self
     }
 }
 
@@ -92,6 +129,7 @@ mod tests {
         let expected = Kind {
             language: Language::JavaScript,
             image: None,
+            has_cache: false,
             resources: Resources {
                 memory: Some(65 << 20),
                 cpus: Some(500),

@@ -103,10 +103,23 @@ pub mod process;
 #[cfg(all(feature = "qemu", target_os = "linux"))]
 pub mod qemu;
 mod registry;
+#[cfg(all(feature = "linux-guest", target_os = "linux"))]
+pub mod roots;
 #[cfg(all(feature = "runc", target_os = "linux"))]
 pub mod runc;
 #[cfg(all(feature = "linux-guest", target_os = "linux"))]
 mod seccomp;
+#[cfg(all(
+    target_os = "linux",
+    any(
+        feature = "containerd",
+        feature = "docker",
+        feature = "gvisor",
+        feature = "qemu",
+        feature = "runc"
+    )
+))]
+mod toolchain_cache;
 #[cfg(any(feature = "host", feature = "linux-guest", feature = "process"))]
 pub mod tools;
 #[cfg(any(feature = "host", feature = "linux-guest", feature = "process"))]

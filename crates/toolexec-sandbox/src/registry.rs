@@ -34,6 +34,8 @@ pub struct DockerSetup {
     pub image: Option<String>,
     /// Which of the daemon's runtimes is used, such as `runsc`.
     pub runtime: Option<String>,
+    /// Where compiled programs are kept, for programs that trust each other.
+    pub toolchain_cache: Option<PathBuf>,
     /// How many guests of a kind are started ahead.
     pub warm: Option<usize>,
 }
@@ -43,8 +45,10 @@ pub struct DockerSetup {
 pub struct RuncSetup {
     /// The program, by name or path.
     pub program: Option<PathBuf>,
-    /// A directory that becomes the root of containers.
+    /// A directory that becomes the root of containers, or the name of a root.
     pub root: Option<PathBuf>,
+    /// Where compiled programs are kept, for programs that trust each other.
+    pub toolchain_cache: Option<PathBuf>,
     /// How many guests of a kind are started ahead.
     pub warm: Option<usize>,
 }
@@ -56,8 +60,10 @@ pub struct GvisorSetup {
     pub program: Option<PathBuf>,
     /// How it gets hold of system calls: `systrap`, `ptrace`, `kvm`.
     pub platform: Option<String>,
-    /// A directory that becomes the root of containers.
+    /// A directory that becomes the root of containers, or the name of a root.
     pub root: Option<PathBuf>,
+    /// Where compiled programs are kept, for programs that trust each other.
+    pub toolchain_cache: Option<PathBuf>,
     /// How many guests of a kind are started ahead.
     pub warm: Option<usize>,
 }
@@ -240,6 +246,9 @@ impl Setup {
         if let Some(runtime) = &setup.runtime {
             builder = builder.runtime(runtime);
         }
+        if let Some(cache) = &setup.toolchain_cache {
+            builder = builder.toolchain_cache(cache);
+        }
         let usual = self.usual_limits.or(Limits::standard());
         let builder = builder.usual_limits(usual);
         match builder.warm(setup.warm.unwrap_or(self.warm)).build() {
@@ -267,6 +276,10 @@ impl Setup {
         if let Some(root) = &setup.root {
             builder = builder.root(root);
         }
+        if let Some(cache) = &setup.toolchain_cache {
+            builder = builder.toolchain_cache(cache);
+        }
+        let builder = builder.roots(self.roots());
         let builder = builder.warm(setup.warm.unwrap_or(self.warm));
         all.with(std::sync::Arc::new(builder.build()))
     }
@@ -293,6 +306,10 @@ impl Setup {
         if let Some(root) = &setup.root {
             builder = builder.root(root);
         }
+        if let Some(cache) = &setup.toolchain_cache {
+            builder = builder.toolchain_cache(cache);
+        }
+        let builder = builder.roots(self.roots());
         let builder = builder.warm(setup.warm.unwrap_or(self.warm));
         all.with(std::sync::Arc::new(builder.build()))
     }
@@ -316,8 +333,8 @@ impl Setup {
                 self.usual_limits,
             )))
         };
-        let containerd = ContainerdSandbox::builder(self.linux_guest());
-        let kata = ContainerdSandbox::kata(self.linux_guest());
+        let containerd = ContainerdSandbox::builder(self.linux_guest()).roots(self.roots());
+        let kata = ContainerdSandbox::kata(self.linux_guest()).roots(self.roots());
         let all = with(all, &self.containerd, containerd);
         with(all, &self.kata, kata)
     }
@@ -402,6 +419,15 @@ impl Setup {
     ))]
     fn linux_guest(&self) -> crate::linux_guest::LinuxGuest {
         crate::linux_guest::LinuxGuest::built_in(self.cache.clone())
+    }
+
+    /// Roots that containers may be told to start from.
+    #[cfg(all(
+        any(feature = "containerd", feature = "gvisor", feature = "runc"),
+        target_os = "linux"
+    ))]
+    fn roots(&self) -> crate::roots::Roots {
+        crate::roots::Roots::below(self.cache.as_deref())
     }
 
     #[cfg(feature = "wasm")]

@@ -17,7 +17,9 @@ use toolexec_core::Result;
 use toolexec_core::sandbox::{Description, Isolation, Sandbox, Session, SessionSpec};
 
 use crate::linux_guest::LinuxGuest;
-use crate::oci::{Containers, LANGUAGES, Options, Runtime};
+use crate::oci::{Containers, Options, Runtime};
+use crate::roots::Roots;
+use crate::toolchain_cache::Cache;
 
 /// How many containers are started ahead, unless it is said otherwise.
 const WARM: usize = 2;
@@ -41,11 +43,7 @@ impl RuncSandbox {
     pub fn builder(guest: LinuxGuest) -> Builder {
         Builder {
             program: PathBuf::from("runc"),
-            options: Options {
-                guest,
-                root: None,
-                warm: WARM,
-            },
+            options: Options::new(guest, WARM),
         }
     }
 
@@ -69,10 +67,23 @@ impl Builder {
         self
     }
 
-    /// A directory that becomes the root of containers, read-only, with the guest mounted into it.
-    /// Otherwise there is nothing but the guest.
+    /// A directory that becomes the root of containers, read-only, with the guest mounted into it,
+    /// or the name of one of the [roots](Self::roots). Otherwise there is nothing but the guest.
     pub fn root(mut self, directory: impl Into<PathBuf>) -> Self {
         self.options.root = Some(directory.into());
+        self
+    }
+
+    /// Roots with programs in them, which programs and [`root`](Self::root) may name.
+    pub fn roots(mut self, roots: Roots) -> Self {
+        self.options.roots = Some(roots);
+        self
+    }
+
+    /// Keeps compiled programs in a directory of this machine. What one program leaves there
+    /// others run, and how much that is is not limited: it is for programs that trust each other.
+    pub fn toolchain_cache(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.options.cache = Some(Cache::new(directory));
         self
     }
 
@@ -114,10 +125,18 @@ impl Sandbox for RuncSandbox {
     fn describe(&self) -> Description {
         Description {
             isolation: Isolation::Kernel,
-            languages: LANGUAGES.to_vec(),
+            languages: self.containers.languages(),
             summary: "a container that runc starts, without network and rights, read-only",
             enforcement: self.containers.enforcement(),
         }
+    }
+
+    fn takes_images(&self) -> bool {
+        true
+    }
+
+    fn has_image(&self, image: &str) -> bool {
+        self.containers.has_image(image)
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<()>> {

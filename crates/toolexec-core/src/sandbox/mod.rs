@@ -51,6 +51,12 @@ pub trait Sandbox: Send + Sync + 'static {
         false
     }
 
+    /// Whether it may have this image, as far as it knows without asking anybody. Of a sandbox
+    /// that takes images.
+    fn has_image(&self, _image: &str) -> bool {
+        true
+    }
+
     /// The version of the daemon or program that it uses, if it uses one that says it.
     fn version(&self) -> BoxFuture<'_, Option<String>> {
         Box::pin(std::future::ready(None))

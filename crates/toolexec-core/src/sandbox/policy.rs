@@ -173,16 +173,25 @@ impl Sandboxes {
                 profile.least().as_str()
             )));
         }
-        if !description.languages.contains(&spec.language) {
-            let why = format!("does not run {}", language_name(spec.language));
-            return Err(refuse(if needs_toolchain(spec.language) {
-                format!("{why}: it has no toolchains")
-            } else {
-                why
-            }));
-        }
         if spec.image.is_some() && !sandbox.takes_images() {
             return Err(refuse("takes no images".to_owned()));
+        }
+        if !description.languages.contains(&spec.language) {
+            let why = format!("does not run {}", language_name(spec.language));
+            let is_toolchain = needs_toolchain(spec.language);
+            // Whether an image has the toolchain shows when the program starts.
+            if !is_toolchain || spec.image.is_none() {
+                return Err(refuse(match (is_toolchain, sandbox.takes_images()) {
+                    (true, true) => format!("{why} without an image that has it"),
+                    (true, false) => format!("{why}: it has no toolchains"),
+                    (false, _) => why,
+                }));
+            }
+        }
+        if let Some(image) = &spec.image
+            && !sandbox.has_image(image)
+        {
+            return Err(refuse(format!("has no image {image}")));
         }
         let unenforced = Enforced::new(&spec.limits, &description.enforcement).by_nobody();
         if profile != Profile::Dev && !unenforced.is_empty() {

@@ -8,6 +8,8 @@ use toolexec_wire::{Failure, FailureKind};
 use super::bridge::{End, Exited};
 use crate::host::failure;
 
+const SIGKILL: i32 = 9;
+
 /// The value of a program whose process says how it ended.
 pub(super) fn value(end: End) -> Result<Value, Box<Failure>> {
     match end {
@@ -42,6 +44,12 @@ pub(super) fn exited(exited: &Exited) -> Box<Failure> {
     };
     let mut failure = failure(FailureKind::Exception, message);
     failure.name = Some("Exit".into());
+    if status.signal() == Some(SIGKILL) {
+        // Nobody else kills one process of a program: the host ends the guest with it.
+        "the program was killed, as the kernel does when there is no memory left"
+            .clone_into(&mut failure.message);
+        failure.kind = FailureKind::Memory;
+    }
     let starved = ["out of memory", "Cannot allocate memory", "MemoryError"];
     if starved.iter().any(|words| exited.said.contains(words)) {
         failure.kind = FailureKind::Memory;

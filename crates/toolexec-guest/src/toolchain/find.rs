@@ -48,15 +48,15 @@ fn missing(language: Language, name: &str) -> Box<Failure> {
         FailureKind::Unsupported,
         format!("there is no {name} in this sandbox"),
     );
-    let image = match language {
-        Language::Go => "golang, or Debian's with golang-go",
-        Language::Bash => "debian",
-        Language::CPython => "python, or Debian's with python3",
-        _ => "node, or Debian's with nodejs",
+    let (image, with) = match language {
+        Language::Go => ("golang, or Debian's with golang-go", "go"),
+        Language::Bash => ("debian", "bash"),
+        Language::CPython => ("python, or Debian's with python3", "python"),
+        _ => ("node, or Debian's with nodejs", "node"),
     };
     failure.hints = vec![format!(
-        "give the sandbox an image that has it: {image}; without isolation, install it on this \
-         machine"
+        "give the sandbox an image that has it: {image}, or a root that `toolexec image build \
+         --with {with}` makes; without isolation, install it on this machine"
     )];
     failure
 }

@@ -13,6 +13,8 @@ use super::spec::Shim;
 use crate::label::Label;
 use crate::linux_guest::LinuxGuest;
 use crate::pool::{Pool, Size};
+use crate::roots::Roots;
+use crate::toolchain_cache::Cache;
 
 /// How many guests are started ahead, unless it is said otherwise.
 const WARM: usize = 1;
@@ -27,6 +29,8 @@ pub struct Builder {
     namespace: String,
     shim: Shim,
     root: Option<PathBuf>,
+    roots: Option<Roots>,
+    cache: Option<Cache>,
     image: Option<String>,
     snapshotter: String,
     streams: PathBuf,
@@ -49,6 +53,8 @@ impl ContainerdSandbox {
                 config: None,
             },
             root: None,
+            roots: None,
+            cache: None,
             image: None,
             snapshotter: "overlayfs".to_owned(),
             streams: std::env::temp_dir().join(format!(
@@ -101,9 +107,23 @@ impl Builder {
         self
     }
 
-    /// A directory with other programs that is the root of the containers.
+    /// A directory with other programs that is the root of the containers, or the name of one of
+    /// the [roots](Self::roots).
     pub fn root(mut self, root: impl Into<PathBuf>) -> Self {
         self.root = Some(root.into());
+        self
+    }
+
+    /// Roots with programs in them, which programs and [`root`](Self::root) may name.
+    pub fn roots(mut self, roots: Roots) -> Self {
+        self.roots = Some(roots);
+        self
+    }
+
+    /// Keeps compiled programs in a directory of this machine. What one program leaves there
+    /// others run, and how much that is is not limited: it is for programs that trust each other.
+    pub fn toolchain_cache(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.cache = Some(Cache::new(directory));
         self
     }
 
@@ -146,6 +166,8 @@ impl Builder {
             guest: self.guest,
             shim: self.shim,
             root: self.root,
+            roots: self.roots,
+            cache: self.cache,
             snapshotter: self.snapshotter,
             streams: self.streams,
             label: Label::own(),

@@ -1,6 +1,6 @@
 //! Starting guests in containers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{OnceCell, Semaphore};
@@ -18,6 +18,8 @@ use crate::container::Kind;
 use crate::label::{self, Label};
 use crate::linux_guest::LinuxGuest;
 use crate::pool::Launch;
+use crate::roots::{self, Roots};
+use crate::toolchain_cache::Cache;
 use crate::{private, unavailable};
 
 /// Starts guests in containers.
@@ -26,6 +28,8 @@ pub(super) struct Launcher {
     pub(super) guest: LinuxGuest,
     pub(super) shim: Shim,
     pub(super) root: Option<PathBuf>,
+    pub(super) roots: Option<Roots>,
+    pub(super) cache: Option<Cache>,
     pub(super) snapshotter: String,
     /// Where the streams of containers are made.
     pub(super) streams: PathBuf,
@@ -47,18 +51,35 @@ impl Launch for Launcher {
         self.is_swept.get_or_init(|| async { self.sweep() }).await;
         let program = self.guest.program()?;
         let guest_root = self.guest.root()?;
-        let image = match &kind.image {
-            Some(name) => Some(image::find(&client, name, &self.snapshotter).await?),
-            None => None,
+        let roots = self.roots.as_ref();
+        let is_root = |name: &str| roots.is_some_and(|roots| roots.has(name));
+        let (image, root) = match (kind.image.as_deref(), &self.root) {
+            (Some(name), _) if is_root(name) => (None, Some(Path::new(name))),
+            (Some(name), _) => {
+                let image = image::find(&client, name, &self.snapshotter).await?;
+                (Some(image), None)
+            }
+            (None, root) => (None, root.as_deref()),
         };
-        let origin = match (&image, &self.root) {
+        let root = root.map(|root| roots::resolve(roots, root)).transpose()?;
+        let cache = self.cache.as_ref().filter(|_| kind.has_cache);
+        let cache = cache.map(Cache::make).transpose()?;
+        let origin = match (&image, &root) {
             (Some(image), _) => Origin::Image(image),
             (None, Some(directory)) => Origin::Directory(directory),
             (None, None) => Origin::Guest(&guest_root),
         };
         let id = self.label.of(label::next_guest());
         let caps_swap = measure::caps_swap();
-        let plan = spec::plan(&id, &self.shim, kind, origin, &program, caps_swap);
+        let plan = spec::plan(
+            &id,
+            &self.shim,
+            kind,
+            origin,
+            &program,
+            caps_swap,
+            cache.as_deref(),
+        );
         let fifos = private::create_dir(&self.streams)
             .and_then(|()| Fifos::make(&self.streams, &id))
             .map_err(|error| {

@@ -31,7 +31,7 @@ use toolexec_core::sandbox::{Description, Language, Limits, Sandbox, Session, Se
 
 pub use builder::Builder;
 
-use crate::container::Kind;
+use crate::container::{Kind, enforcement_for, languages};
 use crate::piped::KINDS;
 use crate::pool::Pool;
 use crate::unavailable;
@@ -67,7 +67,12 @@ impl ContainerdSandbox {
 
     /// What programs usually need.
     fn usual(&self, language: Language) -> Kind {
-        Kind::new(language, self.image.clone(), &self.usual)
+        self.kind(language, self.image.clone(), &self.usual)
+    }
+
+    fn kind(&self, language: Language, image: Option<Arc<str>>, limits: &Limits) -> Kind {
+        let kind = Kind::new(language, image, limits);
+        kind.with_cache(language, self.pool.launcher().cache.as_ref())
     }
 
     fn wall(&self) -> Wall {
@@ -84,12 +89,7 @@ impl Sandbox for ContainerdSandbox {
         let wall = self.wall();
         Description {
             isolation: wall.isolation(),
-            languages: vec![
-                Language::JavaScript,
-                Language::TypeScript,
-                Language::Python,
-                Language::Script,
-            ],
+            languages: languages(self.image.is_some() || self.pool.launcher().root.is_some()),
             summary: match wall {
                 Wall::Kernel => "a container of containerd",
                 Wall::Gvisor => "a container of containerd, on gVisor's kernel",
@@ -125,11 +125,11 @@ impl Sandbox for ContainerdSandbox {
     fn start(&self, spec: SessionSpec) -> BoxFuture<'_, Result<Session>> {
         async move {
             let image = spec.image.or_else(|| self.image.clone());
-            let kind = Kind::new(spec.language, image, &spec.limits);
+            let kind = self.kind(spec.language, image, &spec.limits);
             let guest = self.pool.take(&kind).await?;
+            let enforcement = enforcement_for(spec.language, self.wall().enforcement());
             let is_usual = kind == self.usual(spec.language);
             let refill = is_usual.then(|| (self.pool.clone(), kind));
-            let enforcement = self.wall().enforcement();
             let guest = ContainerGuest::new(guest, enforcement, spec.limits, refill);
             Ok(Session::new(guest))
         }

@@ -196,6 +196,7 @@ pub(super) fn plan(
     origin: Origin<'_>,
     guest: &Path,
     caps_swap: bool,
+    cache: Option<&Path>,
 ) -> Plan {
     let root = match origin {
         Origin::Guest(directory) => Root::Guest(directory),
@@ -214,6 +215,7 @@ pub(super) fn plan(
         cgroup: Some(&format!("/{id}")),
         caps_swap,
         counts_processes: wall == Wall::Gvisor,
+        cache,
         rootless: None,
     });
     if wall == Wall::Gvisor {
@@ -352,7 +354,15 @@ mod tests {
         };
         let guest = Path::new("/cache/guest");
         let shim = shim(RUNC, None, None);
-        let made = plan("t-1", &shim, &kind(), Origin::Image(&image), guest, false);
+        let made = plan(
+            "t-1",
+            &shim,
+            &kind(),
+            Origin::Image(&image),
+            guest,
+            false,
+            None,
+        );
         assert_eq!(
             told(&made)["root"],
             json!({"path": "rootfs", "readonly": true})
@@ -376,7 +386,15 @@ mod tests {
     fn the_kernel_of_gvisor_has_room_for_itself() {
         let (root, guest) = (Path::new("/root"), Path::new("/cache/guest"));
         let resources = |shim: &Shim| {
-            let made = plan("t-1", shim, &kind(), Origin::Guest(root), guest, false);
+            let made = plan(
+                "t-1",
+                shim,
+                &kind(),
+                Origin::Guest(root),
+                guest,
+                false,
+                None,
+            );
             told(&made)["linux"]["resources"].take()
         };
         let shared = resources(&shim(RUNC, None, None));

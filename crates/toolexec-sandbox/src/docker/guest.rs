@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use toolexec_core::sandbox::{Ended, Enforcement, Guest, GuestMeasure, Limits};
+use toolexec_core::sandbox::{Ended, Enforcement, Enforcer, Guest, GuestMeasure, Limits};
 
 use super::container::{self, Contained};
 use super::launch::Launcher;
-use super::spec::{self, Wall};
 use crate::container::Kind;
 use crate::pool::Pool;
 use crate::usage;
@@ -25,7 +24,7 @@ pub(super) struct DockerGuest {
     /// What the engine itself needs, which is not the program's.
     base: GuestMeasure,
     peak: GuestMeasure,
-    wall: Wall,
+    claims: Enforcement,
     /// The process that the host looks at.
     seen: Option<u32>,
     since: Instant,
@@ -35,14 +34,18 @@ impl DockerGuest {
     pub(super) fn new(
         contained: Contained,
         limits: Limits,
-        wall: Wall,
+        mut claims: Enforcement,
         seen: Option<u32>,
         refill: Option<(Pool<Launcher>, Kind)>,
     ) -> Self {
-        let base = seen.map(|pid| measure(wall, pid)).unwrap_or_default();
+        let base = seen.map(usage::of_family).unwrap_or_default();
+        let seen = seen.filter(|_| base.cpu_time.is_some());
+        if seen.is_none() {
+            claims.retain(|(_, by)| *by != Enforcer::Host);
+        }
         Self {
-            seen: seen.filter(|_| base.cpu_time.is_some()),
-            wall,
+            seen,
+            claims,
             contained,
             limits,
             refill,
@@ -54,7 +57,7 @@ impl DockerGuest {
 
     fn look(&mut self) {
         let Some(pid) = self.seen else { return };
-        let now = measure(self.wall, pid);
+        let now = usage::of_family(pid);
         let memory = now.memory.zip(self.base.memory);
         let cpu_time = now.cpu_time.zip(self.base.cpu_time);
         let memory = memory.map(|(now, base)| now.saturating_sub(base));
@@ -116,15 +119,7 @@ impl Guest for DockerGuest {
     }
 
     fn enforcement(&self) -> Enforcement {
-        spec::enforcement(self.wall, self.seen.is_some())
-    }
-}
-
-/// What a guest uses: of gVisor, its kernel and the processes that it runs programs in.
-fn measure(wall: Wall, pid: u32) -> GuestMeasure {
-    match wall {
-        Wall::Gvisor => usage::of_family(pid),
-        Wall::Kernel | Wall::Vm => usage::measure(pid),
+        self.claims.clone()
     }
 }
 

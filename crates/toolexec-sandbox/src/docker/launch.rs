@@ -20,6 +20,7 @@ use crate::container::Kind;
 use crate::label::next_guest;
 use crate::linux_guest::LinuxGuest;
 use crate::pool::Launch;
+use crate::toolchain_cache::Cache;
 use crate::unavailable;
 
 /// How many containers are started at the same time: more at once are all slower, and none is
@@ -34,6 +35,7 @@ struct Shared {
     endpoint: Arc<Endpoint>,
     runtime: Option<String>,
     guest: LinuxGuest,
+    cache: Option<Cache>,
     daemon: OnceCell<Daemon>,
     own_image: OnceCell<Image>,
     volume: OnceCell<Volume>,
@@ -49,11 +51,17 @@ struct Volume {
 }
 
 impl Launcher {
-    pub(super) fn new(endpoint: Endpoint, runtime: Option<String>, guest: LinuxGuest) -> Self {
+    pub(super) fn new(
+        endpoint: Endpoint,
+        runtime: Option<String>,
+        guest: LinuxGuest,
+        cache: Option<Cache>,
+    ) -> Self {
         Self(Arc::new(Shared {
             endpoint: Arc::new(endpoint),
             runtime,
             guest,
+            cache,
             daemon: OnceCell::new(),
             own_image: OnceCell::new(),
             volume: OnceCell::new(),
@@ -64,6 +72,10 @@ impl Launcher {
 
     pub(super) fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
+    }
+
+    pub(super) fn cache(&self) -> Option<&Cache> {
+        self.0.cache.as_ref()
     }
 
     pub(super) fn runtime(&self) -> Option<&str> {
@@ -167,11 +179,14 @@ impl Shared {
         delivery: &Delivery,
     ) -> Result<Contained, Failed> {
         let name = daemon.label.of(next_guest());
+        let cache = self.cache.as_ref().filter(|_| kind.has_cache);
+        let cache = cache.map(Cache::make).transpose().map_err(Failed::Silent)?;
         let making = Making {
             image: &image.name,
             image_volumes: &image.volumes,
             runtime: self.runtime.as_deref(),
             delivery,
+            cache: cache.as_deref(),
             name: &name,
             machine: &daemon.machine,
         };

@@ -17,21 +17,26 @@ mod daemon;
 mod endpoint;
 mod guest;
 mod image;
+mod import;
 mod launch;
 mod spec;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use toolexec_core::Result;
 use toolexec_core::sandbox::{Description, Language, Limits, Sandbox, Session, SessionSpec};
+use toolexec_core::{Error, ErrorKind, Result};
 
-use crate::container::Kind;
+pub use import::import;
+
+use crate::container::{Kind, enforcement_for, languages};
 use crate::linux_guest::LinuxGuest;
 use crate::piped::KINDS;
 use crate::pool::{Pool, Size};
+use crate::toolchain_cache::Cache;
 use endpoint::Endpoint;
 use guest::DockerGuest;
 use launch::Launcher;
@@ -60,6 +65,7 @@ pub struct DockerBuilder {
     runtime: Option<String>,
     warm: usize,
     usual: Limits,
+    cache: Option<PathBuf>,
 }
 
 impl DockerSandbox {
@@ -73,6 +79,7 @@ impl DockerSandbox {
             runtime: None,
             warm: WARM,
             usual: Limits::standard(),
+            cache: None,
         }
     }
 
@@ -93,7 +100,12 @@ impl DockerSandbox {
 
     /// The kind of which guests wait.
     fn usual(&self, language: Language) -> Kind {
-        Kind::new(language, self.image.clone(), &self.usual)
+        self.kind(language, self.image.clone(), &self.usual)
+    }
+
+    fn kind(&self, language: Language, image: Option<Arc<str>>, limits: &Limits) -> Kind {
+        let kind = Kind::new(language, image, limits);
+        kind.with_cache(language, self.pool.launcher().cache())
     }
 
     fn wall(&self) -> Wall {
@@ -139,13 +151,27 @@ impl DockerBuilder {
         self
     }
 
+    /// Keeps compiled programs in a directory of this machine. What one program leaves there
+    /// others run, and how much that is is not limited: it is for programs that trust each other.
+    pub fn toolchain_cache(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.cache = Some(directory.into());
+        self
+    }
+
     /// Makes the sandbox. Nothing is asked of the daemon yet.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](toolexec_core::ErrorKind::Config) when the host is no address.
+    /// [`ErrorKind::Config`](toolexec_core::ErrorKind::Config) when the host is no address, or a
+    /// daemon elsewhere shall use a directory of this machine.
     pub fn build(self) -> Result<DockerSandbox> {
         let endpoint = Endpoint::parse(&self.host)?;
-        let launcher = Launcher::new(endpoint, self.runtime, self.guest);
+        if self.cache.is_some() && !endpoint.is_local() {
+            let message = "a Docker daemon of another machine cannot use a cache of this one";
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_hint("leave toolchain_cache out of [code.docker]"));
+        }
+        let cache = self.cache.map(Cache::new);
+        let launcher = Launcher::new(endpoint, self.runtime, self.guest, cache);
         Ok(DockerSandbox {
             pool: Pool::new(launcher, Size::warm(self.warm)),
             image: self.image.map(Into::into),
@@ -162,12 +188,7 @@ impl Sandbox for DockerSandbox {
     fn describe(&self) -> Description {
         Description {
             isolation: self.wall().isolation(),
-            languages: vec![
-                Language::JavaScript,
-                Language::TypeScript,
-                Language::Python,
-                Language::Script,
-            ],
+            languages: languages(self.image.is_some()),
             summary: self.wall().summary(),
             enforcement: spec::enforcement(self.wall(), self.host_looks()),
         }
@@ -185,12 +206,14 @@ impl Sandbox for DockerSandbox {
     fn start(&self, spec: SessionSpec) -> BoxFuture<'_, Result<Session>> {
         async move {
             let image = spec.image.or_else(|| self.image.clone());
-            let kind = Kind::new(spec.language, image, &spec.limits);
+            let kind = self.kind(spec.language, image, &spec.limits);
             let contained = self.pool.take(&kind).await?;
             let is_usual = kind == self.usual(spec.language);
             let refill = is_usual.then(|| (self.pool.clone(), kind));
             let seen = self.host_looks().then_some(contained.pid).flatten();
-            let guest = DockerGuest::new(contained, spec.limits, self.wall(), seen, refill);
+            let claims = spec::enforcement(self.wall(), self.host_looks());
+            let claims = enforcement_for(spec.language, claims);
+            let guest = DockerGuest::new(contained, spec.limits, claims, seen, refill);
             Ok(Session::new(guest))
         }
         .boxed()

@@ -1,7 +1,7 @@
 //! What the daemon is asked for. Nothing here talks to it.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bollard::models::{
     ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType,
@@ -9,9 +9,10 @@ use bollard::models::{
 };
 use toolexec_core::sandbox::{Enforcement, Enforcer, Isolation, LimitName};
 
-use crate::container::{Kind, Resources};
+use crate::container::Kind;
 use crate::piped::warm;
 use crate::seccomp;
+use crate::toolchain_cache;
 
 /// The label of all that is ours; its value is the name that tells whose.
 pub(super) const OURS: &str = "toolexec.name";
@@ -35,6 +36,8 @@ const TMP: u64 = 64 << 20;
 const GUEST_PIDS: u64 = 8;
 /// What a program may start that did not ask.
 const PIDS: u64 = 64;
+/// The same in an image, whose programs have helpers and threads.
+const IMAGE_PIDS: u64 = 256;
 /// The threads and the helpers of gVisor, which the kernel counts as the container's.
 const GVISOR_PIDS: u64 = 512;
 /// What gVisor itself holds, which the kernel counts as the container's.
@@ -125,6 +128,8 @@ pub(super) struct Making<'a> {
     pub(super) image_volumes: &'a [String],
     pub(super) runtime: Option<&'a str>,
     pub(super) delivery: &'a Delivery,
+    /// The part of a cache of compiled programs that containers see.
+    pub(super) cache: Option<&'a Path>,
     pub(super) name: &'a str,
     pub(super) machine: &'a str,
 }
@@ -141,6 +146,7 @@ pub(super) fn container(kind: &Kind, making: &Making<'_>) -> ContainerCreateBody
         entrypoint: Some(vec![program]),
         cmd: Some(warm(kind.language).map(str::to_owned).to_vec()),
         user: Some(NOBODY.to_owned()),
+        env: making.cache.map(|_| vec![toolchain_cache::variable()]),
         // That of the image may be one that this user cannot enter.
         working_dir: Some("/".to_owned()),
         // That of the image would run programs of its own beside the guest.
@@ -231,8 +237,8 @@ fn host(kind: &Kind, making: &Making<'_>) -> HostConfig {
         memory_swap: memory,
         cpu_period: resources.cpus.map(|_| signed(PERIOD)),
         cpu_quota: resources.cpus.map(quota),
-        pids_limit: Some(signed(pids(wall, resources))),
-        ulimits: Some(ulimits(wall, resources)),
+        pids_limit: Some(signed(pids(wall, kind))),
+        ulimits: Some(ulimits(wall, kind)),
         tmpfs: Some([("/tmp".to_owned(), tmp(resources.disk))].into()),
         mounts: Some(mounts(making)),
         ..HostConfig::default()
@@ -252,31 +258,36 @@ fn security(wall: Wall, delivery: &Delivery) -> Vec<String> {
     all
 }
 
-fn pids(wall: Wall, resources: &Resources) -> u64 {
+fn pids(wall: Wall, kind: &Kind) -> u64 {
     match wall {
         Wall::Gvisor => GVISOR_PIDS,
-        Wall::Kernel | Wall::Vm => processes(resources),
+        Wall::Kernel | Wall::Vm => processes(kind),
     }
 }
 
-fn processes(resources: &Resources) -> u64 {
-    let own = resources.pids.unwrap_or(PIDS);
+fn processes(kind: &Kind) -> u64 {
+    let usual = if kind.image.is_some() {
+        IMAGE_PIDS
+    } else {
+        PIDS
+    };
+    let own = kind.resources.pids.unwrap_or(usual);
     own.saturating_add(GUEST_PIDS)
 }
 
-fn ulimits(wall: Wall, resources: &Resources) -> Vec<ResourcesUlimits> {
+fn ulimits(wall: Wall, kind: &Kind) -> Vec<ResourcesUlimits> {
     let limit = |name: &str, most: u64| ResourcesUlimits {
         name: Some(name.to_owned()),
         soft: Some(signed(most)),
         hard: Some(signed(most)),
     };
     let mut all = vec![limit("core", 0), limit("nofile", 1024)];
-    if let Some(seconds) = resources.cpu_time {
+    if let Some(seconds) = kind.resources.cpu_time {
         all.push(limit("cpu", seconds));
     }
     if wall == Wall::Gvisor {
         // The kernel counts the processes of a user over all containers; gVisor counts its own.
-        all.push(limit("nproc", processes(resources)));
+        all.push(limit("nproc", processes(kind)));
     } else {
         all.push(limit("msgqueue", 0));
     }
@@ -311,11 +322,19 @@ fn mounts(making: &Making<'_>) -> Vec<Mount> {
         }
         Delivery::Volume(name) => Some(read_only(MountType::VOLUME, Some(name.clone()), VOLUME)),
     };
+    let cache = making.cache.map(|directory| Mount {
+        read_only: Some(false),
+        ..read_only(
+            MountType::BIND,
+            Some(directory.to_string_lossy().into_owned()),
+            toolchain_cache::MOUNTED,
+        )
+    });
     // A volume that the image declares would be one without a limit that can be written to.
     let volumes = making.image_volumes.iter();
     let volumes = volumes.filter(|path| path.as_str() != "/tmp");
     let empty = volumes.map(|path| read_only(MountType::TMPFS, None, path));
-    guest.into_iter().chain(empty).collect()
+    guest.into_iter().chain(cache).chain(empty).collect()
 }
 
 fn signed(number: u64) -> i64 {
@@ -335,6 +354,7 @@ mod tests {
             image_volumes: &["/data".to_owned(), "/tmp".to_owned()],
             runtime,
             delivery,
+            cache: None,
             name: "toolexec-1-2-3-4",
             machine: "here",
         };
@@ -434,6 +454,30 @@ mod tests {
             json!({"Type": "volume", "Source": "v", "Target": "/.toolexec", "ReadOnly": true})
         );
         assert_eq!(body["HostConfig"]["Memory"], Value::Null);
+    }
+
+    #[test]
+    fn an_image_has_room_for_helpers_and_a_cache_is_mounted_where_there_is_one() {
+        let making = Making {
+            image: "golang",
+            image_volumes: &[],
+            runtime: None,
+            delivery: &Delivery::Image,
+            cache: Some(Path::new("/cache/containers")),
+            name: "toolexec-1-2-3-4",
+            machine: "here",
+        };
+        let image = Some("golang".into());
+        let kind = Kind::new(Language::Go, image, &Limits::default());
+        let body = serde_json::to_value(container(&kind, &making)).unwrap();
+        let env = json!(["TOOLEXEC_TOOLCHAIN_CACHE=/toolexec-cache"]);
+        let cache = json!([{
+            "Type": "bind", "Source": "/cache/containers", "Target": "/toolexec-cache",
+            "ReadOnly": false
+        }]);
+        let host = &body["HostConfig"];
+        let found = [&body["Env"], &host["Mounts"], &host["PidsLimit"]];
+        assert_eq!(found, [&env, &cache, &json!(264)]);
     }
 
     #[test]

@@ -12,21 +12,20 @@ use toolexec_process::{Command, base_env};
 use super::bundle::{Bundle, ID};
 use super::leftovers::{Leftovers, sweep};
 use super::runtime::Runtime;
+use super::sandbox::Options;
 use super::spec::{self, Plan, Root};
 use crate::cgroup::{Cgroups, Controller, Group, Tree, basics, caps};
 use crate::container::{Kind, Resources};
 use crate::label::{self, Label};
-use crate::linux_guest::LinuxGuest;
 use crate::piped::{Piped, warm};
 use crate::pool::Launch;
-use crate::{private, unavailable};
+use crate::toolchain_cache::Cache;
+use crate::{private, roots, unavailable};
 
 /// Starts guests in containers.
 pub(super) struct Launcher {
     runtime: Runtime,
-    guest: LinuxGuest,
-    /// A root with programs in it.
-    root: Option<PathBuf>,
+    options: Options,
     /// More would only wait for processors, and run out of patience.
     slots: Semaphore,
     place: OnceCell<Place>,
@@ -59,16 +58,19 @@ pub(super) struct Inmate {
 }
 
 impl Launcher {
-    pub(super) fn new(runtime: Runtime, guest: LinuxGuest, root: Option<PathBuf>) -> Self {
+    pub(super) fn new(runtime: Runtime, options: Options) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             runtime,
-            guest,
-            root,
+            options,
             slots: Semaphore::new(2 * processors),
             place: OnceCell::new(),
             tree: OnceLock::new(),
         }
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.options
     }
 
     pub(super) fn runtime(&self) -> &Runtime {
@@ -93,7 +95,7 @@ impl Launcher {
 
     async fn place(&self) -> Result<&Place> {
         let make = || async {
-            let guest = self.guest.clone();
+            let guest = self.options.guest.clone();
             // Unpacking takes a while the first time.
             let found = tokio::task::spawn_blocking(move || Ok((guest.root()?, guest.program()?)));
             let (guest_root, guest_program) = found
@@ -105,12 +107,8 @@ impl Launcher {
     }
 
     fn make_place(&self, guest_root: PathBuf, guest_program: PathBuf) -> Result<Place> {
-        let root = self.root.as_ref().map(fs::canonicalize).transpose();
-        let root = root.map_err(|error| {
-            unavailable("the root directory of containers is not there")
-                .with_hint("name a directory with the files of a system, and dev, proc and tmp")
-                .with_source(error)
-        })?;
+        let named = |root: &PathBuf| roots::resolve(self.options.roots.as_ref(), root);
+        let root = self.options.root.as_ref().map(named).transpose()?;
         let program = self.runtime.find()?;
         let cache = guest_root.parent().unwrap_or(Path::new("/"));
         let containers = cache.join("containers");
@@ -133,8 +131,19 @@ impl Launcher {
         })
     }
 
-    fn plan(&self, place: &Place, kind: &Kind, name: &str) -> serde_json::Value {
-        let root = match &place.root {
+    /// The root with programs in it that a guest gets.
+    fn root(&self, place: &Place, kind: &Kind) -> Result<Option<PathBuf>> {
+        let Some(name) = kind.image.as_deref() else {
+            return Ok(place.root.clone());
+        };
+        roots::resolve(self.options.roots.as_ref(), Path::new(name)).map(Some)
+    }
+
+    fn plan(&self, place: &Place, kind: &Kind, name: &str) -> Result<serde_json::Value> {
+        let programs = self.root(place, kind)?;
+        let cache = self.options.cache.as_ref().filter(|_| kind.has_cache);
+        let cache = cache.map(Cache::make).transpose()?;
+        let root = match &programs {
             Some(directory) => Root::Programs {
                 directory,
                 guest: &place.guest_program,
@@ -146,15 +155,16 @@ impl Launcher {
         let user = rustix::process::geteuid().as_raw();
         let group = rustix::process::getegid().as_raw();
         let maps_user = !is_root() && self.runtime.rootless_options.is_empty();
-        spec::spec(&Plan {
+        Ok(spec::spec(&Plan {
             root,
             args: &warm(kind.language),
             resources: &kind.resources,
             cgroup: makes_group.then_some(cgroup.as_str()),
             caps_swap: caps_swap(),
             counts_processes: self.runtime.counts_processes,
+            cache: cache.as_deref(),
             rootless: maps_user.then_some((user, group)),
-        })
+        }))
     }
 
     fn command(&self, place: &Place, bundle: &Bundle, group: Option<&Group>) -> Command {
@@ -196,7 +206,7 @@ impl Launch for Launcher {
         let _slot = self.slots.acquire().await.ok();
         let guest = label::next_guest();
         let name = place.label.of(guest);
-        let plan = self.plan(place, kind, &name);
+        let plan = self.plan(place, kind, &name)?;
         let bundle = Bundle::write(&place.containers, &name, &plan, &place.leftovers);
         let bundle = bundle.map_err(|error| {
             unavailable("the directory of a container cannot be made").with_source(error)

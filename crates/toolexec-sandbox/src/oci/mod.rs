@@ -18,5 +18,5 @@ mod sandbox;
 #[cfg(any(feature = "gvisor", feature = "runc"))]
 pub(crate) use {
     runtime::Runtime,
-    sandbox::{Containers, LANGUAGES, Options},
+    sandbox::{Containers, Options},
 };

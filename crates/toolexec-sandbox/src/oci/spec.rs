@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::container::Resources;
 use crate::linux_guest::GUEST_PATH;
 use crate::seccomp;
+use crate::toolchain_cache;
 
 /// The user and the group of a guest: the one that owns nothing.
 const NOBODY: u32 = 65534;
@@ -17,6 +18,8 @@ const PERIOD: u64 = 100_000;
 const LEAST_QUOTA: u64 = 1000;
 /// How many descriptors a guest may have; its runtime has some before it is there.
 const DESCRIPTORS: u64 = 64;
+/// The same in a root with programs: compilers and interpreters open many files.
+const PROGRAM_DESCRIPTORS: u64 = 1024;
 /// How much programs in a root of their own may write where nobody set a limit.
 const TMP: u64 = 64 << 20;
 
@@ -24,6 +27,8 @@ const TMP: u64 = 64 << 20;
 const GUEST_PIDS: u64 = 16;
 /// How many processes and threads programs may have where nobody set a limit.
 const PIDS: u64 = 64;
+/// The same in a root with programs, which have helpers and threads.
+const PROGRAM_PIDS: u64 = 256;
 
 const MASKED: [&str; 10] = [
     "/proc/acpi",
@@ -59,6 +64,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) caps_swap: bool,
     /// Whether the runtime counts processes for each container, and not for each user.
     pub(crate) counts_processes: bool,
+    /// The part of a cache of compiled programs that containers see.
+    pub(crate) cache: Option<&'a Path>,
     /// The user and the group of a host that is not root: what the container's own are outside.
     pub(crate) rootless: Option<(u32, u32)>,
 }
@@ -85,7 +92,7 @@ pub(crate) fn spec(plan: &Plan<'_>) -> Value {
             "terminal": false,
             "user": {"uid": user, "gid": user},
             "args": args.collect::<Vec<_>>(),
-            "env": [],
+            "env": plan.cache.map(|_| toolchain_cache::variable()).into_iter().collect::<Vec<_>>(),
             "cwd": "/",
             "capabilities": {
                 "bounding": [], "effective": [], "permitted": [], "inheritable": [], "ambient": []
@@ -111,12 +118,20 @@ impl Plan<'_> {
     fn pids(&self) -> u64 {
         self.resources
             .pids
-            .unwrap_or(PIDS)
+            .unwrap_or(if self.root.has_programs() {
+                PROGRAM_PIDS
+            } else {
+                PIDS
+            })
             .saturating_add(GUEST_PIDS)
     }
 }
 
 impl Root<'_> {
+    fn has_programs(&self) -> bool {
+        matches!(self, Self::Programs { .. })
+    }
+
     fn directory(&self) -> &Path {
         match self {
             Self::Guest(directory) | Self::Programs { directory, .. } => directory,
@@ -126,11 +141,16 @@ impl Root<'_> {
 
 fn rlimits(plan: &Plan<'_>) -> Vec<Value> {
     let one = |kind: &str, most: u64| json!({"type": kind, "hard": most, "soft": most});
+    let descriptors = if plan.root.has_programs() {
+        PROGRAM_DESCRIPTORS
+    } else {
+        DESCRIPTORS
+    };
     let mut all = vec![
         one("RLIMIT_CORE", 0),
         one("RLIMIT_MEMLOCK", 0),
         one("RLIMIT_MSGQUEUE", 0),
-        one("RLIMIT_NOFILE", DESCRIPTORS),
+        one("RLIMIT_NOFILE", descriptors),
     ];
     // The first process of a namespace takes no signal that it does not ask for, SIGXCPU included:
     // the hard limit, which kills, is the one that counts.
@@ -172,6 +192,15 @@ fn mounts(plan: &Plan<'_>) -> Vec<Value> {
             "type": "bind",
             "source": guest,
             "options": ["bind", "ro", "nosuid", "nodev"],
+        }));
+    }
+    if let Some(directory) = plan.cache {
+        // What is run from there is run from memory.
+        all.push(json!({
+            "destination": toolchain_cache::MOUNTED,
+            "type": "bind",
+            "source": directory,
+            "options": ["bind", "rw", "nosuid", "nodev", "noexec"],
         }));
     }
     all
@@ -242,6 +271,7 @@ mod tests {
             cgroup: Some("/toolexec-1"),
             caps_swap: true,
             counts_processes: false,
+            cache: None,
             rootless: None,
         }
     }
@@ -367,6 +397,26 @@ mod tests {
         assert_eq!(told["mounts"][2]["options"], tmp);
         assert_eq!(told["mounts"][3], guest);
         assert_eq!(told["linux"]["seccomp"], seccomp::for_programs());
+        let nofile = json!({"type": "RLIMIT_NOFILE", "hard": PROGRAM_DESCRIPTORS, "soft": PROGRAM_DESCRIPTORS});
+        assert_eq!(told["process"]["rlimits"][3], nofile);
+        assert_eq!(told["linux"]["resources"]["pids"], json!({"limit": 272}));
+    }
+
+    #[test]
+    fn a_cache_is_mounted_and_told() {
+        let told = spec(&Plan {
+            cache: Some(Path::new("/cache/containers")),
+            ..plan(&Resources::default())
+        });
+        let env = json!(["TOOLEXEC_TOOLCHAIN_CACHE=/toolexec-cache"]);
+        let mount = json!({
+            "destination": "/toolexec-cache", "type": "bind", "source": "/cache/containers",
+            "options": ["bind", "rw", "nosuid", "nodev", "noexec"]
+        });
+        assert_eq!(
+            [&told["process"]["env"], &told["mounts"][2]],
+            [&env, &mount]
+        );
     }
 
     #[test]

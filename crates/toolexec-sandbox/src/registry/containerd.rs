@@ -19,8 +19,10 @@ pub struct ContainerdSetup {
     pub binary: Option<PathBuf>,
     /// The configuration file of another runtime.
     pub config: Option<PathBuf>,
-    /// A directory that becomes the root of containers.
+    /// A directory that becomes the root of containers, or the name of a root.
     pub root: Option<PathBuf>,
+    /// Where compiled programs are kept, for programs that trust each other.
+    pub toolchain_cache: Option<PathBuf>,
     /// An image that becomes the root of containers; containerd must have it.
     pub image: Option<String>,
     /// Which snapshotter has unpacked the image.
@@ -55,6 +57,9 @@ impl ContainerdSetup {
         }
         if let Some(root) = &self.root {
             builder = builder.root(root);
+        }
+        if let Some(cache) = &self.toolchain_cache {
+            builder = builder.toolchain_cache(cache);
         }
         if let Some(image) = &self.image {
             builder = builder.image(image);

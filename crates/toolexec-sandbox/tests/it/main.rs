@@ -39,6 +39,16 @@ mod firecracker;
 ))]
 mod machines;
 
+#[cfg(all(
+    feature = "containerd",
+    feature = "docker",
+    feature = "gvisor",
+    feature = "process",
+    feature = "runc",
+    target_os = "linux"
+))]
+mod roots;
+
 // Needs a program that is built with `process`.
 #[cfg(all(feature = "containerd", feature = "process", target_os = "linux"))]
 mod containerd;

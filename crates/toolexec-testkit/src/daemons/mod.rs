@@ -5,6 +5,7 @@
 
 pub mod place;
 
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +44,18 @@ pub fn busybox() -> Result<PathBuf, Missing> {
     } else {
         Err(Missing::new("busybox", "not installed", REMEDY))
     }
+}
+
+/// debootstrap, which makes a system out of Debian's packages, where it may: for root.
+pub fn debootstrap() -> Result<PathBuf, Missing> {
+    let missing = |reason: &str| Missing::new("debootstrap", reason, REMEDY);
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    if !is_root {
+        return Err(missing("only root can use it"));
+    }
+    let program = PathBuf::from("/usr/sbin/debootstrap");
+    let found = program.is_file().then_some(program);
+    found.ok_or_else(|| missing("not installed"))
 }
 
 /// gVisor's OCI runtime.

@@ -20,9 +20,12 @@ pub struct ContainerdSection {
     pub runtime: Option<String>,
     /// What the runtime is told besides.
     pub runtime_options: RuntimeOptionsSection,
-    /// A directory that becomes the root of containers, read-only. Default: one with nothing in it
-    /// but the guest.
+    /// A directory that becomes the root of containers, read-only, or the name of a root that
+    /// `toolexec image build --with` made. Default: one with nothing in it but the guest.
     pub root: Option<PathBuf>,
+    /// A directory in which compiled programs in Go are kept, for programs that trust each other:
+    /// what one leaves there others run. Default: none.
+    pub toolchain_cache: Option<PathBuf>,
     /// An image that becomes the root of containers, such as python:3; nothing is pulled.
     pub image: Option<String>,
     /// Which snapshotter has unpacked the image. Default: overlayfs.
@@ -94,6 +97,7 @@ impl ContainerdSection {
             root: self.root.clone(),
             image: self.image.clone(),
             snapshotter: self.snapshotter.clone(),
+            toolchain_cache: self.toolchain_cache.clone(),
             warm: self.warm,
         }
     }

@@ -17,6 +17,9 @@ pub struct DockerSection {
     pub image: Option<String>,
     /// Which of the daemon's runtimes is used, such as runsc. Default: the daemon's own.
     pub runtime: Option<String>,
+    /// A directory in which compiled programs in Go are kept, for programs that trust each other:
+    /// what one leaves there others run. Default: none.
+    pub toolchain_cache: Option<PathBuf>,
     /// How many containers of a kind are started ahead. Default: 0.
     pub warm: Option<usize>,
 }
@@ -27,9 +30,12 @@ pub struct DockerSection {
 pub struct RuncSection {
     /// The program, by name or path. Default: runc.
     pub program: Option<PathBuf>,
-    /// A directory that becomes the root of containers, read-only. Default: one with nothing in it
-    /// but the guest.
+    /// A directory that becomes the root of containers, read-only, or the name of a root that
+    /// `toolexec image build --with` made. Default: one with nothing in it but the guest.
     pub root: Option<PathBuf>,
+    /// A directory in which compiled programs in Go are kept, for programs that trust each other:
+    /// what one leaves there others run. Default: none.
+    pub toolchain_cache: Option<PathBuf>,
     /// How many containers of a kind are started ahead. Default: 0.
     pub warm: Option<usize>,
 }
@@ -42,9 +48,12 @@ pub struct GvisorSection {
     pub program: Option<PathBuf>,
     /// How it gets hold of system calls. Default: systrap.
     pub platform: Option<GvisorPlatform>,
-    /// A directory that becomes the root of containers, read-only. Default: one with nothing in it
-    /// but the guest.
+    /// A directory that becomes the root of containers, read-only, or the name of a root that
+    /// `toolexec image build --with` made. Default: one with nothing in it but the guest.
     pub root: Option<PathBuf>,
+    /// A directory in which compiled programs in Go are kept, for programs that trust each other:
+    /// what one leaves there others run. Default: none.
+    pub toolchain_cache: Option<PathBuf>,
     /// How many guests of a kind are started ahead. Default: 0.
     pub warm: Option<usize>,
 }
@@ -114,6 +123,13 @@ pub struct FirecrackerSection {
     pub warm: Option<usize>,
 }
 
+impl super::Config {
+    /// Where the configuration says that the Docker daemon listens.
+    pub fn docker_host(&self) -> Option<&str> {
+        self.sections.code.docker.host.as_deref()
+    }
+}
+
 #[cfg(feature = "sandbox")]
 impl super::Config {
     /// Adds what the configuration says about single sandboxes.
@@ -133,17 +149,20 @@ impl super::Config {
                 host: docker.host.clone(),
                 image: docker.image.clone(),
                 runtime: docker.runtime.clone(),
+                toolchain_cache: docker.toolchain_cache.clone(),
                 warm: docker.warm,
             })
             .runc(RuncSetup {
                 program: runc.program.clone(),
                 root: runc.root.clone(),
+                toolchain_cache: runc.toolchain_cache.clone(),
                 warm: runc.warm,
             })
             .gvisor(GvisorSetup {
                 program: gvisor.program.clone(),
                 platform: gvisor.platform.map(|platform| platform.as_str().to_owned()),
                 root: gvisor.root.clone(),
+                toolchain_cache: gvisor.toolchain_cache.clone(),
                 warm: gvisor.warm,
             })
             .qemu(QemuSetup {

@@ -77,10 +77,7 @@ pub(crate) fn sandboxes(config: &Config) -> Sandboxes {
 /// What the sandboxes that are built in need to know.
 pub(crate) fn setup(config: &Config) -> Setup {
     let mut setup = config.set_up(Setup::new());
-    if let Some(host) = std::env::var(DOCKER_HOST)
-        .ok()
-        .filter(|host| !host.is_empty())
-    {
+    if let Some(host) = docker_variable() {
         setup = setup.docker_host(host);
     }
     if let Some(program) = std::env::var_os(FIRECRACKER_BIN).filter(|program| !program.is_empty()) {
@@ -93,6 +90,20 @@ pub(crate) fn setup(config: &Config) -> Setup {
         setup = setup.cache(cache);
     }
     setup
+}
+
+/// Where the Docker daemon listens.
+#[cfg(target_os = "linux")]
+pub(crate) fn docker_host(config: &Config) -> String {
+    let own = config.docker_host().map(str::to_owned);
+    let usual = toolexec::sandbox::docker::DEFAULT_HOST;
+    own.or_else(docker_variable)
+        .unwrap_or_else(|| usual.to_owned())
+}
+
+fn docker_variable() -> Option<String> {
+    let host = std::env::var(DOCKER_HOST).ok();
+    host.filter(|host| !host.is_empty())
 }
 
 /// Shows an outcome.

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use sha2::{Digest, Sha256};
 use toolexec_wire::{Language, Start};
@@ -21,6 +22,10 @@ const GLUE: &str = include_str!("glue.go");
 const PACKAGE: &str = include_str!("toolexec.go");
 /// The variable that says where compiled programs and packages are kept.
 const CACHE: &str = "TOOLEXEC_TOOLCHAIN_CACHE";
+/// Where an image may have the packages of the standard library compiled, with our options.
+const COMPILED: &str = "/usr/lib/toolexec/go-build";
+/// The processors that one compilation uses at most: each takes processes, threads and memory.
+const PROCESSORS: usize = 4;
 /// How many compiled programs are kept.
 const KEPT: usize = 200;
 
@@ -113,11 +118,12 @@ fn compile(
     start: &Start,
     host: &Host,
 ) -> Result<PathBuf, Wrong> {
+    let packages = packages(dir, cache);
     let run = |args: &[&str]| {
         let recipe = Recipe {
             program: go.to_path_buf(),
             args: args.iter().map(Into::into).collect(),
-            env: environment(dir, cache),
+            env: environment(dir, &packages),
         };
         let running = recipe.start(dir.path(), &search_path());
         running
@@ -148,14 +154,42 @@ fn compile(
     Err(errors::of(&start.source, &built.stderr))
 }
 
-fn environment(dir: &WorkDir, cache: Option<&Path>) -> Vec<(&'static str, std::ffi::OsString)> {
-    let build = cache.map_or_else(|| dir.join("cache"), |cache| cache.join("build"));
+/// Where compiled packages are and go. Those of an image serve as they are: each is a link in a
+/// directory of the program's own.
+fn packages(dir: &WorkDir, cache: Option<&Path>) -> PathBuf {
+    let own = dir.join("cache");
+    match (link_all(Path::new(COMPILED), &own), cache) {
+        (Err(_), Some(cache)) => cache.join("build"),
+        _ => own,
+    }
+}
+
+/// Links the files of a cache of Go's: they lie in directories, and those in the cache.
+fn link_all(compiled: &Path, own: &Path) -> io::Result<()> {
+    for part in fs::read_dir(compiled)? {
+        let part = part?;
+        if !part.file_type()?.is_dir() {
+            continue;
+        }
+        let to = own.join(part.file_name());
+        fs::create_dir_all(&to)?;
+        for file in fs::read_dir(part.path())? {
+            let file = file?;
+            symlink(file.path(), to.join(file.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+fn environment(dir: &WorkDir, packages: &Path) -> Vec<(&'static str, std::ffi::OsString)> {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
     vec![
         ("CGO_ENABLED", "0".into()),
         ("GO111MODULE", "on".into()),
-        ("GOCACHE", build.into()),
+        ("GOCACHE", packages.into()),
         ("GOENV", "off".into()),
         ("GOFLAGS", "".into()),
+        ("GOMAXPROCS", processors.min(PROCESSORS).to_string().into()),
         ("GOPATH", dir.join("gopath").into()),
         ("GOPROXY", "off".into()),
         ("GOSUMDB", "off".into()),
@@ -206,6 +240,19 @@ fn forget(dir: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn compiled_packages_of_an_image_are_linked() {
+        let scratch = WorkDir::new().unwrap();
+        let (compiled, own) = (scratch.join("compiled"), scratch.join("own"));
+        fs::create_dir_all(compiled.join("0a")).unwrap();
+        fs::write(compiled.join("0a/0a1-d"), "package").unwrap();
+        fs::write(compiled.join("README"), "").unwrap();
+        link_all(&compiled, &own).unwrap();
+        assert_eq!(fs::read(own.join("0a/0a1-d")).unwrap(), b"package");
+        assert_eq!(fs::read_dir(&own).unwrap().count(), 1);
+        assert!(link_all(&scratch.join("none"), &own).is_err());
+    }
 
     #[test]
     fn versions_of_the_language() {

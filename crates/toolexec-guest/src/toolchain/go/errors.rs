@@ -38,7 +38,10 @@ pub(super) fn of(source: &str, said: &str) -> Wrong {
 pub(super) fn broken(said: &str) -> Box<Failure> {
     let reason = if said.contains("no space left") || said.contains("disk quota") {
         "there is no room for what it writes"
-    } else if said.contains("cannot allocate memory") || said.contains("out of memory") {
+    } else if ["cannot allocate memory", "out of memory", "signal: killed"]
+        .iter()
+        .any(|words| said.contains(words))
+    {
         "there is not enough memory for it"
     } else {
         "it does not say why"

@@ -23,6 +23,11 @@ use toolexec_testkit::{daemons, require};
 
 use api::Api;
 
+/// Makes an image of files on the daemon that listens there.
+pub(crate) fn import(socket: &Path, name: &str, files: &[(&str, u32, Vec<u8>)]) {
+    Api(socket.to_owned()).import(name, "", files);
+}
+
 /// The runtimes that are tested: the daemon's own, and gVisor.
 const RUNTIMES: [Option<&str>; 2] = [None, Some("runsc")];
 

@@ -1,20 +1,24 @@
-//! `toolexec image`: what virtual machines start from.
+//! `toolexec image`: what virtual machines and containers start from.
+
+mod root;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use toolexec::sandbox::linux_guest::LinuxGuest;
+use toolexec::sandbox::roots::{Root, Roots};
 use toolexec::sandbox::vm::{Image, Images};
 use toolexec::{Error, ErrorKind};
 use toolexec_process::{Command, Stdin, base_env};
 
 use super::code::cache;
-use crate::args::{ImageArgs, ImageTask};
 use crate::diagnostics::Failure;
 use crate::exit::Exit;
+use crate::image_args::{ImageArgs, ImageTask};
 use crate::live::Live;
 use crate::printer::{Format, Printer};
+use crate::session::Session;
 
 /// What depends on the newest kernel that Debian makes for virtual machines.
 const PACKAGE: &str = "linux-image-cloud-amd64";
@@ -25,24 +29,42 @@ const SAID: usize = 1 << 20;
 #[derive(Serialize)]
 struct Row {
     name: String,
-    linux: String,
+    /// The version of Linux of a virtual machine's image, or the toolchains of a root.
+    #[serde(flatten)]
+    what: What,
     bytes: u64,
     directory: PathBuf,
 }
 
-pub(crate) async fn run(args: ImageArgs, printer: &mut Printer) -> Result<Exit, Failure> {
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum What {
+    Linux(String),
+    With(Vec<&'static str>),
+}
+
+pub(crate) async fn run(
+    args: ImageArgs,
+    session: &Session,
+    printer: &mut Printer,
+) -> Result<Exit, Failure> {
     let cache = cache();
     let images = Images::below(cache.as_deref());
+    let roots = Roots::below(cache.as_deref());
     match args.task {
-        ImageTask::Build { kernel } => {
+        ImageTask::Build(args) if !args.with.is_empty() => {
+            let made = root::build(&roots, args, session, printer).await?;
+            show(&[of_root(&made)], printer)?;
+        }
+        ImageTask::Build(args) => {
             let live = Live::start(printer, "making an image");
-            let built = build(&images, cache, kernel).await;
+            let built = build(&images, cache, args.kernel).await;
             drop(live);
-            let image = built?;
-            show(&[image], printer)?;
+            show(&[of_image(&built?)], printer)?;
         }
         ImageTask::Ls => {
-            let all = images.list()?;
+            let mut all: Vec<Row> = images.list()?.iter().map(of_image).collect();
+            all.extend(roots.list()?.iter().map(of_root));
             show(&all, printer)?;
             if all.is_empty() {
                 printer.say("no images; `toolexec image build` makes one")?;
@@ -50,32 +72,50 @@ pub(crate) async fn run(args: ImageArgs, printer: &mut Printer) -> Result<Exit, 
         }
         ImageTask::Rm { names } => {
             for name in names {
-                images.remove(&name)?;
+                if roots.has(&name) {
+                    roots.remove(&name)?;
+                } else {
+                    images.remove(&name)?;
+                }
                 printer.say(&format!("removed {name}"))?;
             }
         }
+        ImageTask::Export { name, output } => root::export(&roots, &name, output, printer)?,
     }
     Ok(Exit::Ok)
 }
 
-fn show(images: &[Image], printer: &mut Printer) -> Result<(), Failure> {
-    let rows: Vec<Row> = images
-        .iter()
-        .map(|image| Row {
-            name: image.name(),
-            linux: image.linux().to_owned(),
-            bytes: image.size(),
-            directory: image.directory().to_owned(),
-        })
-        .collect();
+fn of_image(image: &Image) -> Row {
+    Row {
+        name: image.name(),
+        what: What::Linux(image.linux().to_owned()),
+        bytes: image.size(),
+        directory: image.directory().to_owned(),
+    }
+}
+
+fn of_root(root: &Root) -> Row {
+    let with = root.recipe().with.iter();
+    Row {
+        name: root.name(),
+        what: What::With(with.map(|toolchain| toolchain.as_str()).collect()),
+        bytes: root.size(),
+        directory: root.directory(),
+    }
+}
+
+fn show(rows: &[Row], printer: &mut Printer) -> Result<(), Failure> {
     if printer.format() != Format::Human {
-        printer.items("items", &rows)?;
+        printer.items("items", rows)?;
         return Ok(());
     }
     for row in rows {
+        let what = match &row.what {
+            What::Linux(version) => format!("Linux {version}"),
+            What::With(toolchains) => toolchains.join(","),
+        };
         let (size, directory) = (row.bytes >> 20, row.directory.display());
-        let line = format!("{}  Linux {}  {size} MiB  {directory}", row.name, row.linux);
-        printer.line(&line)?;
+        printer.line(&format!("{}  {what}  {size} MiB  {directory}", row.name))?;
     }
     Ok(())
 }

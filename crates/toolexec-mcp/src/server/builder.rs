@@ -7,8 +7,10 @@ use std::time::Duration;
 use rmcp::model::{Implementation, ServerCapabilities, ServerConfig};
 use tokio::sync::OnceCell;
 use toolexec_core::code::CodeExecutor;
-use toolexec_core::sandbox::{Limits, Profile, SessionSpec, all_languages, language_name};
-use toolexec_core::{ChainLimits, DocStore, Runner};
+use toolexec_core::sandbox::{
+    Language, Limits, Profile, SessionSpec, all_languages, language_name, needs_toolchain,
+};
+use toolexec_core::{ChainLimits, DocStore, Result, Runner};
 
 use super::changes::Changes;
 use super::kept::Kept;
@@ -184,14 +186,30 @@ pub(super) async fn languages(code: Option<&CodeExecutor>, profile: Profile) -> 
     };
     for language in all_languages() {
         let name = language_name(language);
-        let spec = SessionSpec::new(language, Limits::default());
-        let chosen = code.sandboxes().choose(profile, &spec).await;
-        match chosen {
-            Ok(_) => names.push(name),
+        match offered(code, profile, language).await {
+            Ok(()) => names.push(name),
             Err(error) => tracing::info!(language = name, %error, "programs are not offered"),
         }
     }
     names
+}
+
+/// Whether programs in a language run: in what sandboxes have by themselves, or in an image that a
+/// program may name.
+async fn offered(code: &CodeExecutor, profile: Profile, language: Language) -> Result<()> {
+    let mut spec = SessionSpec::new(language, Limits::default());
+    let chosen = code.sandboxes().choose(profile, &spec).await;
+    let Err(error) = chosen else {
+        return Ok(());
+    };
+    let images = code.images().iter().filter(|_| needs_toolchain(language));
+    for image in images {
+        spec.image = Some(image.as_str().into());
+        if code.sandboxes().choose(profile, &spec).await.is_ok() {
+            return Ok(());
+        }
+    }
+    Err(error)
 }
 
 impl fmt::Debug for ServerBuilder {

@@ -190,9 +190,17 @@ async fn add_packages(recipe: &Recipe, files: &Path) -> Result<()> {
 async fn pip(recipe: &Recipe, files: &Path) -> Result<()> {
     let version = finish::python(files).ok_or_else(|| unavailable("the root has no Python"))?;
     let target = files.join(format!("usr/local/lib/python{version}/dist-packages"));
-    let mut args = ["-m", "pip", "install", "--quiet", "--only-binary=:all:"]
-        .map(String::from)
-        .to_vec();
+    let mut args = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--only-binary=:all:",
+        "--no-compile",
+        "--root-user-action=ignore",
+    ]
+    .map(String::from)
+    .to_vec();
     args.push(format!("--python-version={version}"));
     args.push(format!("--target={}", text(&target)));
     args.extend(recipe.pip.iter().cloned());

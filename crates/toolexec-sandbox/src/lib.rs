@@ -109,16 +109,7 @@ pub mod roots;
 pub mod runc;
 #[cfg(all(feature = "linux-guest", target_os = "linux"))]
 mod seccomp;
-#[cfg(all(
-    target_os = "linux",
-    any(
-        feature = "containerd",
-        feature = "docker",
-        feature = "gvisor",
-        feature = "qemu",
-        feature = "runc"
-    )
-))]
+#[cfg(all(feature = "linux-guest", target_os = "linux"))]
 mod toolchain_cache;
 #[cfg(any(feature = "host", feature = "linux-guest", feature = "process"))]
 pub mod tools;

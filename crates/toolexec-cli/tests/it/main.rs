@@ -11,6 +11,8 @@ mod confined;
 mod conformance;
 mod find;
 mod guide;
+#[cfg(target_os = "linux")]
+mod images;
 mod import;
 mod install;
 mod login;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use toolexec_core::backend::local::{Local, LocalTool};
 use toolexec_core::code::{CodeErrorKind, CodeExecutor, Outcome, Submission};
 use toolexec_core::index::Index;
-use toolexec_core::sandbox::{Language, LimitName, Limits, Profile, Sandbox, Sandboxes};
+use toolexec_core::sandbox::{Language, Limits, Profile, Sandbox, Sandboxes};
 use toolexec_core::{Args, CallContext, DocStore, Error, ErrorKind, Runner};
 use toolexec_sandbox::containerd::ContainerdSandbox;
 use toolexec_sandbox::docker::{self, DockerSandbox};
@@ -222,8 +222,8 @@ const PROGRAMS: [(Language, &str, &str); 10] = [
     (Language::Go, "__out = 1 + 1", "2"),
     (
         Language::Go,
-        "x := 1\ny := 2\nreturn x + undefined",
-        "check at 3: undefined: undefined",
+        "x := 1\nreturn x + undefined",
+        "syntax at 2: undefined: undefined",
     ),
     (
         Language::Go,

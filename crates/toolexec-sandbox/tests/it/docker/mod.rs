@@ -25,7 +25,7 @@ use api::Api;
 
 /// Makes an image of files on the daemon that listens there.
 pub(crate) fn import(socket: &Path, name: &str, files: &[(&str, u32, Vec<u8>)]) {
-    Api(socket.to_owned()).import(name, "", files);
+    Api(socket.to_owned()).import(name, "LABEL of=tests", files);
 }
 
 /// The runtimes that are tested: the daemon's own, and gVisor.

@@ -30,6 +30,10 @@ pub(super) struct Contained {
     base: GuestMeasure,
     peak: GuestMeasure,
     pool: Pool<Launcher>,
+    /// Whether the kernel may end a part of the container for want of memory, and the rest hangs.
+    may_hang: bool,
+    /// Whether it did.
+    has_starved: bool,
 }
 
 impl Contained {
@@ -40,7 +44,11 @@ impl Contained {
         limits: Limits,
         pool: &Pool<Launcher>,
     ) -> Self {
+        // A kernel in a process goes on when the process is gone that it ran a program in.
+        let may_hang = pool.launcher().runtime().joins_groups;
         Self {
+            may_hang: may_hang && inmate.group.is_some() && limits.memory.is_some(),
+            has_starved: false,
             base: measure(&inmate),
             inmate,
             kind,
@@ -52,6 +60,11 @@ impl Contained {
     }
 
     fn look(&mut self) {
+        if self.may_hang && self.inmate.group.as_ref().is_some_and(Group::is_starved) {
+            self.has_starved = true;
+            self.inmate.piped.kill();
+            return;
+        }
         let now = measure(&self.inmate);
         self.peak = usage::peak(self.peak, now, self.base);
     }
@@ -117,6 +130,9 @@ impl Guest for Contained {
 
     fn ended(&mut self) -> Option<Ended> {
         let ended = self.inmate.piped.ended()?;
+        if self.has_starved {
+            return Some(Ended::OutOfMemory);
+        }
         Some(self.explain(ended))
     }
 
@@ -131,7 +147,8 @@ impl Guest for Contained {
         let looks_at = |claim: &(LimitName, Enforcer)| {
             self.limits.get(claim.0).is_some() && claim.1 == Enforcer::Host
         };
-        self.enforcement.iter().any(looks_at).then_some(SAMPLE)
+        let is_watched = self.may_hang || self.enforcement.iter().any(looks_at);
+        is_watched.then_some(SAMPLE)
     }
 
     fn enforcement(&self) -> Enforcement {

@@ -20,6 +20,7 @@ mod image;
 mod import;
 mod launch;
 mod spec;
+mod wall;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -40,7 +41,7 @@ use crate::toolchain_cache::Cache;
 use endpoint::Endpoint;
 use guest::DockerGuest;
 use launch::Launcher;
-use spec::Wall;
+use wall::Wall;
 
 /// Where Docker listens unless it is said otherwise.
 pub const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
@@ -190,7 +191,7 @@ impl Sandbox for DockerSandbox {
             isolation: self.wall().isolation(),
             languages: languages(self.image.is_some()),
             summary: self.wall().summary(),
-            enforcement: spec::enforcement(self.wall(), self.host_looks()),
+            enforcement: wall::enforcement(self.wall(), self.host_looks()),
         }
     }
 
@@ -211,7 +212,7 @@ impl Sandbox for DockerSandbox {
             let is_usual = kind == self.usual(spec.language);
             let refill = is_usual.then(|| (self.pool.clone(), kind));
             let seen = self.host_looks().then_some(contained.pid).flatten();
-            let claims = spec::enforcement(self.wall(), self.host_looks());
+            let claims = wall::enforcement(self.wall(), self.host_looks());
             let claims = enforcement_for(spec.language, claims);
             let guest = DockerGuest::new(contained, spec.limits, claims, seen, refill);
             Ok(Session::new(guest))

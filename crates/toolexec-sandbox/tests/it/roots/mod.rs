@@ -10,7 +10,7 @@ use toolexec_core::backend::local::{Local, LocalTool};
 use toolexec_core::code::{CodeErrorKind, CodeExecutor, Outcome, Submission};
 use toolexec_core::index::Index;
 use toolexec_core::sandbox::{Language, Limits, Profile, Sandbox, Sandboxes};
-use toolexec_core::{Args, CallContext, DocStore, Error, ErrorKind, Runner};
+use toolexec_core::{Args, CallContext, DocStore, Error, Runner};
 use toolexec_sandbox::containerd::ContainerdSandbox;
 use toolexec_sandbox::docker::{self, DockerSandbox};
 use toolexec_sandbox::gvisor::GvisorSandbox;

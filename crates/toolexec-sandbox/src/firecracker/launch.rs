@@ -126,19 +126,28 @@ impl Launcher {
         })
     }
 
+    /// What a machine of these resources is saved as, unless it is not.
+    fn origin(&self, place: &Place, resources: &Resources) -> Option<Origin> {
+        let is_usual = self.settings.saved.as_ref() == Some(resources);
+        if !is_usual || self.is_unsaved.load(Ordering::Relaxed) {
+            return None;
+        }
+        let (version, image) = (&place.installed.version, place.image.name());
+        Some(Origin::new(version, &image, &Plan::new(resources)))
+    }
+
     /// A machine that waits for its word: a saved one where there is one.
     async fn waiting(
         &self,
         place: &Place,
         resources: &Resources,
+        origin: Option<Origin>,
         group: Option<&Group>,
     ) -> Result<Waiting> {
         let plan = Plan::new(resources);
-        let is_usual = self.settings.saved.as_ref() == Some(resources);
-        if !is_usual || self.is_unsaved.load(Ordering::Relaxed) {
+        let Some(origin) = origin else {
             return self.boot(place, &plan, group, None).await;
-        }
-        let origin = Origin::new(&place.installed.version, place.image.name().as_str(), &plan);
+        };
         if let Some(restored) = self.restored(place, &origin, group).await? {
             return Ok(restored);
         }
@@ -253,8 +262,12 @@ impl Launch for Launcher {
         let place = self.place().await?;
         // Never closed.
         let _slot = self.slots.acquire().await.ok();
-        let group = group(place, &kind.resources)?;
-        let waiting = self.waiting(place, &kind.resources, group.as_ref()).await?;
+        let resources = &kind.resources;
+        let origin = self.origin(place, resources);
+        let is_saved = origin.as_ref().is_some_and(|it| !place.snapshots.has(it));
+        let group = group(place, resources, is_saved)?;
+        let waiting = self.waiting(place, resources, origin, group.as_ref());
+        let waiting = waiting.await?;
         let Waiting {
             mut vmm,
             mut stream,
@@ -309,12 +322,12 @@ impl std::fmt::Display for Trouble {
     }
 }
 
-fn group(place: &Place, resources: &Resources) -> Result<Option<Group>> {
+fn group(place: &Place, resources: &Resources, is_saved: bool) -> Result<Option<Group>> {
     let Some(cgroups) = &place.cgroups else {
         return Ok(None);
     };
     let version = cgroups.version();
-    let (threads, memory) = spec::caps(resources);
+    let (threads, memory) = spec::caps(resources, is_saved);
     let mut settings = basics(version, threads);
     settings.extend(caps(version, Some(memory), resources.cpus.map(spec::quota)));
     let group = cgroups

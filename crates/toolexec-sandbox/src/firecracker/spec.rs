@@ -151,10 +151,13 @@ pub(super) fn jail_args(program: &Path, base: &Path, id: &str) -> Vec<OsString> 
     all
 }
 
-/// What the control group of Firecracker holds: threads, and bytes of memory.
-pub(super) fn caps(resources: &Resources) -> (u64, u64) {
+/// What the control group of Firecracker holds: threads, and bytes of memory. What it saves counts
+/// too where files are in memory, as in many a directory of temporary files.
+pub(super) fn caps(resources: &Resources, is_saved: bool) -> (u64, u64) {
     let plan = Plan::new(resources);
-    let memory = memory(resources).saturating_add(OWN_MEMORY);
+    let machine = memory(resources);
+    let saved = if is_saved { machine } else { 0 };
+    let memory = machine.saturating_add(saved).saturating_add(OWN_MEMORY);
     (THREADS + plan.processors, memory)
 }
 
@@ -247,6 +250,16 @@ mod tests {
         assert_eq!(of(None, Some(500)), plan(1, 640));
         assert_eq!(of(None, Some(1500)), plan(2, 640));
         assert_eq!(of(None, Some(64_000)), plan(32, 640));
+    }
+
+    #[test]
+    fn there_is_room_for_what_is_saved() {
+        let resources = Resources {
+            memory: Some(64 * MIB),
+            ..Resources::default()
+        };
+        assert_eq!(caps(&resources, false), (17, (192 + 64) * MIB));
+        assert_eq!(caps(&resources, true), (17, (192 + 192 + 64) * MIB));
     }
 
     #[test]

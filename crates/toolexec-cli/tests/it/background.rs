@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::code::DEV;
 use crate::program::Place;
+use crate::rpc::Rpc;
 
 /// A place whose sessions end with it.
 struct Sessions(Place);
@@ -301,6 +302,34 @@ fn nothing_is_left_of_a_session_that_is_killed() {
     assert_eq!((code, first), (Some(3), gone));
     assert_eq!(sessions.names(), Vec::<String>::new());
     assert_eq!(sessions.start(&["--name", "a"]), "a");
+}
+
+/// Over MCP a session is its id, and there are few of them.
+#[test]
+fn a_client_of_the_server_keeps_sessions() {
+    let place = Place::new();
+    let mut rpc = Rpc::start(&place, &[]);
+    let mut run = |code: &str, session: &str| {
+        let args = json!({"language": "javascript", "code": code, "session": session});
+        rpc.call("execute_code", &args)["structuredContent"].take()
+    };
+    let first = run("let n = 1; n", "new");
+    let id = first["session"].as_str().unwrap().to_owned();
+    assert_eq!(first, json!({"value": 1, "session": id}));
+    assert_eq!(run("n = n + 1; n", &id), json!({"value": 2, "session": id}));
+    let fork = run("n = n * 10; n", &format!("fork {id}"));
+    let other = fork["session"].as_str().unwrap().to_owned();
+    assert_eq!((&fork["value"], other == id), (&json!(20), false));
+    assert_eq!(run("n", &id)["value"], json!(2));
+    let unknown = "there is no session \"s_1\": it was ended, or never was";
+    assert_eq!(run("n", "s_1")["error"]["message"], json!(unknown));
+    // One more ends the one that was used longest ago.
+    for _ in 0..7 {
+        assert_eq!(run("1", "new")["value"], json!(1));
+    }
+    let gone = format!("there is no session {other:?}: it was ended, or never was");
+    assert_eq!(run("n", &other)["error"]["message"], json!(gone));
+    assert_eq!(run("n", &id)["value"], json!(2));
 }
 
 /// The examples of the page are run as they stand there.

@@ -130,7 +130,11 @@ impl Program<'_> {
                 (self.guest_usage, self.kept) = (usage, kept);
                 return Some(End::Failed(self.on_failed(error)));
             }
-            ToHost::Checked { problems, calls } => return Some(End::Checked(problems, calls)),
+            ToHost::Checked { problems, calls } => {
+                // Nothing ran that could have lost them.
+                self.kept = Some(true);
+                return Some(End::Checked(problems, calls));
+            }
             ToHost::Hello(_) => return Some(broken("it said hello twice")),
             _ if self.stopping.is_some() => return None,
             ToHost::Call { id, op } => return self.on_call(id, op).await,

@@ -29,7 +29,7 @@
         feature = "runc",
         feature = "wasm"
     )),
-    allow(dead_code, unused_imports)
+    allow(dead_code, unused_imports, unused_macros)
 )]
 
 #[cfg(any(feature = "host", feature = "linux-guest", feature = "process"))]

@@ -11,8 +11,6 @@ mod confined;
 mod conformance;
 mod find;
 mod guide;
-#[cfg(target_os = "linux")]
-mod images;
 mod import;
 mod install;
 mod login;

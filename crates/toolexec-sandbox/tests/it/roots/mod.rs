@@ -259,8 +259,8 @@ const PROGRAMS: [(Language, &str, &str); 10] = [
     ),
     (
         Language::Node,
-        "const net = require('net');\nreturn await new Promise((found) => net.connect(80, '192.0.2.1').on('error', (error) => found(error.code)))",
-        "\"ENETUNREACH\"",
+        "const net = require('net');\nreturn await new Promise((found) => net.connect(80, '192.0.2.1').on('error', (error) => found(error.code.endsWith('UNREACH'))))",
+        "true",
     ),
 ];
 
@@ -333,6 +333,8 @@ async fn limits_hold(place: Place) {
     }
     let disk = Limits {
         disk: Some(8 << 20),
+        // Of gVisor each process takes some.
+        memory: Some(1 << 30),
         pids: Some(24),
         ..Limits::default()
     };

@@ -122,7 +122,12 @@ pub(crate) fn receive(
     let got =
         unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
     let Ok(got) = usize::try_from(got) else {
-        return Err(io::Error::last_os_error());
+        let error = io::Error::last_os_error();
+        // A signal, such as that of another child's end: with a timeout nothing is done again.
+        if error.kind() == io::ErrorKind::Interrupted {
+            return receive(socket, bytes);
+        }
+        return Err(error);
     };
     // SAFETY: the kernel has filled in the message; a descriptor in it is ours from here on.
     let with = unsafe {

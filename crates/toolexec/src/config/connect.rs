@@ -1,13 +1,13 @@
 //! From the sections of the file to sources of tools and settings of the run path.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use toolexec_core::run::{Check, RunSettings};
-use toolexec_core::{BackendKind, BackendRef, Error, ErrorKind, Listing, Source};
+use toolexec_core::{BackendKind, BackendRef, Error, Listing, Source};
 use toolexec_mcp::auth::HttpAuth;
 use toolexec_mcp::config::{HttpConfig, ServerConfig, StdioConfig, Transport};
 use toolexec_mcp::{Interaction, McpServer};

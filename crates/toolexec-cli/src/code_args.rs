@@ -26,6 +26,23 @@ pub(crate) struct CodeArgs {
     /// A global variable of the program: NAME=TEXT or NAME:=JSON; may be repeated.
     #[arg(long, short, value_name = "NAME=VALUE")]
     pub(crate) input: Vec<String>,
+    /// A file that it may read: PATH, or NAME=PATH; may be repeated.
+    #[arg(long = "file", value_name = "[NAME=]PATH", help_heading = "Files")]
+    pub(crate) given: Vec<String>,
+    /// A directory whose files it may read, by their paths below it.
+    #[arg(long, value_name = "DIR", help_heading = "Files")]
+    pub(crate) input_dir: Option<PathBuf>,
+    /// Where the files go that it writes.
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with = "check",
+        help_heading = "Files"
+    )]
+    pub(crate) output_dir: Option<PathBuf>,
+    /// Overwrite files that are there.
+    #[arg(long, requires = "output_dir", help_heading = "Files")]
+    pub(crate) force: bool,
     /// The image that it runs in, such as python:3; the configuration must allow it.
     #[arg(long, value_name = "IMAGE")]
     pub(crate) image: Option<String>,
@@ -45,11 +62,13 @@ What a program sees:
   await tools.math.add(a=1, b=2)             Python
   run(\"math:add\", {a: 1, b: 2})              script
   `toolexec types` writes what there is. The value of a program is its `return`, else the variable
-  `__out`, else its last expression.
+  `__out`, else its last expression. With --file, --input-dir or --output-dir it has the tools
+  files:list, files:read and files:write.
 
 Examples:
   toolexec code report.py --timeout 10s
   toolexec code -e 'await tools.math.add({a: 5, b: 3})'
+  toolexec code chart.py --file sales.csv --output-dir charts
   toolexec code --lang python -e 'sum([tools.math.add(a=n, b=1) for n in range(3)])'";
 
 /// Arguments of `repl`.
@@ -91,6 +110,12 @@ pub(crate) struct BoundsArgs {
     /// Its value as JSON [default: 4m].
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Limits")]
     pub(crate) max_result: Option<u64>,
+    /// The files it leaves, all together [default: 16m].
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Limits")]
+    pub(crate) max_file_bytes: Option<u64>,
+    /// How many files it leaves [default: 100].
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub(crate) max_files: Option<u64>,
     /// Time in which it waits for tools [default: --timeout, else 5m].
     #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Limits")]
     pub(crate) wait_timeout: Option<Duration>,
@@ -202,6 +227,8 @@ impl BoundsArgs {
             parallel_calls: self.max_parallel_calls,
             output: self.max_output,
             result: self.max_result,
+            file_bytes: self.max_file_bytes,
+            files: self.max_files,
             ..Limits::default()
         }
     }

@@ -182,12 +182,12 @@ async fn attacked(
         return Ok(found(Verdict::NotEnforced, "nobody enforces it".to_owned()));
     }
     let Some(source) = source else {
-        let detail = "no language of ours can start a process or write a file";
+        let detail = "no language of ours can start a process or write to a disk";
         return Ok(found(Verdict::NoMeans, detail.to_owned()));
     };
     let submission = Submission::new(Language::JavaScript, source).limits(limits);
     let outcome = executor
-        .execute(submission.check(false), &CallContext::new())
+        .execute(submission.with_files().check(false), &CallContext::new())
         .await?;
     let held = match name {
         // More calls wait for their turn; nobody fails.
@@ -269,6 +269,14 @@ fn attack(name: LimitName) -> (Limits, Option<&'static str>) {
             limits.cpus = Some(0.2);
             limits.run_time = Some(Duration::from_millis(500));
             endless
+        }
+        LimitName::FileBytes => {
+            limits.file_bytes = Some(1000);
+            "await tools.files.write({name: 'all', text: 'x'.repeat(1001)})"
+        }
+        LimitName::Files => {
+            limits.files = Some(2);
+            "for (const name of 'abc') await tools.files.write({name, text: ''})"
         }
         LimitName::Pids => {
             limits.pids = Some(1);

@@ -22,7 +22,9 @@ async def main():
         names = [tool.name for tool in (await session.list_tools()).tools]
 
         async def call(name, args):
-            return (await session.call_tool(name, args)).structuredContent
+            result = await session.call_tool(name, args)
+            blocks = [block.model_dump(mode="json", by_alias=True) for block in result.content]
+            return {**result.structuredContent, "blocks": blocks}
 
         async def cancel(name, args):
             request = session._request_id

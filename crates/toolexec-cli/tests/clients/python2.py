@@ -13,7 +13,9 @@ async def main():
         names = [tool.name for tool in (await client.list_tools()).tools]
 
         async def call(name, args):
-            return (await client.call_tool(name, args)).structured_content
+            result = await client.call_tool(name, args)
+            blocks = [block.model_dump(mode="json", by_alias=True) for block in result.content]
+            return {**result.structured_content, "blocks": blocks}
 
         async def cancel(name, args):
             await give_up(client.call_tool(name, args))

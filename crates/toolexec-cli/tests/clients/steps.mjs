@@ -1,6 +1,7 @@
 // What every client does, and what it reports: one JSON object on standard output.
 //
-// `list()` names the tools, `call(name, args)` answers the structured content of a call, and
+// `list()` names the tools, `call(name, args)` answers the structured content of a call and its
+// `blocks`, and
 // `cancel(name, args)` gives a call up while it runs.
 
 export const target = JSON.parse(process.argv[2]);
@@ -9,6 +10,9 @@ const JAVASCRIPT = `const sums = [];
 for (let n = 1; n <= 3; n++) sums.push((await tools.fake.add({ a: n, b: n })).sum);
 return sums;`;
 const PYTHON = `[tools.fake.add(a=n, b=n)["sum"] for n in (1, 2, 3)]`;
+const FILES = `const name = await tools.files.read({ name: "name.txt" });
+await tools.files.write({ name: "hello.txt", text: "hello " + name });
+await tools.files.write({ name: "pixel.png", base64: "iVBORw0KGgoAAAANSUhEUg==" });`;
 
 export async function report({ list, call, cancel }) {
   const add = (args) => ({ tool: "fake:add", args });
@@ -21,6 +25,12 @@ export async function report({ list, call, cancel }) {
   });
   const javascript = await call("execute_code", { language: "javascript", code: JAVASCRIPT });
   const python = await call("execute_code", { language: "python", code: PYTHON });
+  const written = await call("execute_code", {
+    language: "javascript",
+    code: FILES,
+    files: { "name.txt": "world" },
+  });
+  const [, { resource }, image] = written.blocks;
   const missing = await call("run_tool", { tool: "fake:ad" });
   await cancel("run_tool", { tool: "fake:slow", args: { steps: 600, ms: 100 } });
   const cancelled = await until(async () => {
@@ -36,6 +46,7 @@ export async function report({ list, call, cancel }) {
       chain: chain.value,
       javascript: javascript.value,
       python: python.value,
+      files: [resource.uri, resource.text, image.type, image.mimeType, image.data],
       missing: missing.error.code,
       cancelled,
     }),

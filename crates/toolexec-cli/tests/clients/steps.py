@@ -9,6 +9,9 @@ JAVASCRIPT = """const sums = [];
 for (let n = 1; n <= 3; n++) sums.push((await tools.fake.add({ a: n, b: n })).sum);
 return sums;"""
 PYTHON = '[tools.fake.add(a=n, b=n)["sum"] for n in (1, 2, 3)]'
+FILES = """const name = await tools.files.read({ name: "name.txt" });
+await tools.files.write({ name: "hello.txt", text: "hello " + name });
+await tools.files.write({ name: "pixel.png", base64: "iVBORw0KGgoAAAANSUhEUg==" });"""
 
 
 def add(a, b):
@@ -16,13 +19,18 @@ def add(a, b):
 
 
 async def report(names, call, cancel):
-    """`call(name, args)` answers structured content; `cancel(name, args)` gives a call up."""
+    """`call(name, args)` answers structured content and `blocks`; `cancel` gives a call up."""
     search = await call("search_tools", {"query": "adds a and b", "limit": 1})
     described = await call("describe_tool", {"tool": "fake:add"})
     run = await call("run_tool", add(2, 3))
     chain = await call("run_chain", {"steps": [add(2, 3), add("{{prev.sum}}", 10)]})
     javascript = await call("execute_code", {"language": "javascript", "code": JAVASCRIPT})
     python = await call("execute_code", {"language": "python", "code": PYTHON})
+    files = {"name.txt": "world"}
+    written = await call(
+        "execute_code", {"language": "javascript", "code": FILES, "files": files}
+    )
+    resource, image = written["blocks"][1]["resource"], written["blocks"][2]
     missing = await call("run_tool", {"tool": "fake:ad"})
     await cancel("run_tool", {"tool": "fake:slow", "args": {"steps": 600, "ms": 100}})
     cancelled = False
@@ -42,6 +50,13 @@ async def report(names, call, cancel):
                 "chain": chain["value"],
                 "javascript": javascript["value"],
                 "python": python["value"],
+                "files": [
+                    str(resource["uri"]),
+                    resource["text"],
+                    image["type"],
+                    image["mimeType"],
+                    image["data"],
+                ],
                 "missing": missing["error"]["code"],
                 "cancelled": cancelled,
             }

@@ -13,7 +13,7 @@ await report({
   list: async () => (await client.listTools()).tools.map((tool) => tool.name),
   call: async (name, args) => {
     const result = await client.callTool({ name, arguments: args });
-    return result.structuredContent;
+    return { ...result.structuredContent, blocks: result.content };
   },
   cancel: async (name, args) => {
     const aborter = new AbortController();

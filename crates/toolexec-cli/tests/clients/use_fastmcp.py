@@ -15,7 +15,8 @@ async def main():
 
         async def call(name, args):
             result = await client.call_tool(name, args, raise_on_error=False)
-            return result.structured_content
+            blocks = [block.model_dump(mode="json", by_alias=True) for block in result.content]
+            return {**result.structured_content, "blocks": blocks}
 
         async def cancel(name, args):
             await give_up(client.call_tool(name, args))

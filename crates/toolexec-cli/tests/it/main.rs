@@ -9,6 +9,7 @@ mod background;
 mod code;
 mod confined;
 mod conformance;
+mod files;
 mod find;
 mod guide;
 mod import;

@@ -38,6 +38,13 @@ fn expected() -> Value {
         "chain": {"sum": 15},
         "javascript": [2, 4, 6],
         "python": [2, 4, 6],
+        "files": [
+            "artifact:///hello.txt",
+            "hello world",
+            "image",
+            "image/png",
+            "iVBORw0KGgoAAAANSUhEUg==",
+        ],
         "missing": "not_found",
         "cancelled": true,
     })

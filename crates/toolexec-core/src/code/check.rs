@@ -24,11 +24,10 @@ pub(super) fn calls(
     unloaded: &[(String, Error)],
     calls: &[SeenCall],
 ) -> Vec<Problem> {
-    let index = gateway.index();
     let mut known: HashMap<&str, Parameters> = HashMap::new();
     let mut problems = Vec::new();
     for call in calls {
-        match index.find(&call.tool) {
+        match gateway.find(&call.tool) {
             Err(error) => {
                 let why = unloaded.iter().find(|(tool, _)| *tool == call.tool);
                 let (code, error) = match why {

@@ -218,6 +218,7 @@ fn hint(name: LimitName) -> Option<&'static str> {
         LimitName::WaitTime => "call tools in parallel, or ask for less",
         LimitName::ToolCalls => "ask for more at once, or filter before calling",
         LimitName::Output => "print less; return the value instead",
+        LimitName::FileBytes | LimitName::Files => "write less, or one file in place of many",
         LimitName::Result => "return only what matters",
         LimitName::Memory => "work in smaller pieces; a recursion that does not end also needs it",
         _ => return None,

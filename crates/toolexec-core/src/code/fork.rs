@@ -115,7 +115,7 @@ impl CodeSession {
         let budget = Arc::new(CallBudget::new(None));
         let cx = CallContext::new();
         let start = self.start_message(submission);
-        let mut program = self.program(&budget, &cx, &None);
+        let mut program = self.program(&budget, &cx, &None, None)?;
         program.calls.replay = Some(Replay::new(taped.clone()));
         send(&mut program, start)?;
         let end = program.run().await;

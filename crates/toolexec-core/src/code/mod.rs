@@ -10,7 +10,7 @@
 //!
 //! What one program can make the host hold is bounded, whatever its sandbox: a frame of 16 MiB
 //! with at most 2^20 values in it, 32 MiB of arguments of open calls, 8 MiB of records, its
-//! output limit, and what the tools that run at the same time answer.
+//! output limit, its files, and what the tools that run at the same time answer.
 
 mod answer;
 mod calls;
@@ -19,6 +19,7 @@ mod clock;
 mod event;
 mod executor;
 mod failure;
+mod files;
 mod fork;
 mod link;
 mod module;
@@ -35,6 +36,7 @@ mod transcript;
 pub use event::{CodeEvent, CodeStream};
 pub use executor::{CodeExecutor, CodeExecutorBuilder};
 pub use failure::{CodeError, CodeErrorKind, Excess, Problem};
+pub use files::{Artifact, InputFiles, MAX_INPUT_BYTES, MAX_INPUT_FILES};
 pub use module::MAX_MODULE;
 pub use outcome::{LogLine, Outcome, Usage};
 pub use record::{CallOp, CallRecord, Omitted};

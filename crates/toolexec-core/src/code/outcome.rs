@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::failure::CodeError;
+use super::files::Artifact;
 use super::record::CallRecord;
 use crate::run::as_millis;
 use crate::sandbox::{Enforced, Language, Profile};
@@ -35,6 +36,9 @@ pub struct Outcome {
     pub warnings: Vec<String>,
     /// The calls it made, in the order in which it made them.
     pub calls: Vec<CallRecord>,
+    /// The files it left.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
     /// What it used.
     pub usage: Usage,
     /// The limits it had, and who enforced them.

@@ -15,6 +15,7 @@ use super::calls::{Calls, Finished, MAX_OPEN, MAX_OPEN_BYTES, Refused};
 use super::clock::{Clock, GRACE};
 use super::event::{CodeEvent, Sink};
 use super::failure::{CodeError, CodeErrorKind};
+use super::files::Files;
 use super::link::{Link, LinkError};
 use super::outcome::LogLine;
 use super::transcript::{Full, Transcript};
@@ -32,6 +33,7 @@ pub(super) struct Program<'a> {
     pub(super) link: &'a mut Link,
     pub(super) gateway: Arc<dyn Gateway>,
     pub(super) calls: Calls,
+    pub(super) files: Option<Arc<Files>>,
     pub(super) clock: Clock,
     pub(super) transcript: Transcript,
     pub(super) limits: Limits,
@@ -221,6 +223,12 @@ impl Program<'_> {
             let limit = self.budget.limit().map(|limit| limit as f64);
             let used = (self.budget.used() + self.budget.refused()) as f64;
             self.stop(CodeError::limit(LimitName::ToolCalls, limit, Some(used)));
+            return None;
+        }
+        let exceeded = self.files.as_ref().and_then(|files| files.exceeded());
+        if let Some((name, used)) = exceeded.filter(|_| self.stopping.is_none()) {
+            let limit = self.limits.get(name);
+            self.stop(CodeError::limit(name, limit, Some(used as f64)));
             return None;
         }
         self.clock.set_waiting(false);

@@ -14,6 +14,7 @@ use super::clock::Clock;
 use super::event::{CodeEvent, Sink};
 use super::executor::CodeExecutor;
 use super::failure::{CodeError, CodeErrorKind, Problem};
+use super::files::{self, Artifact, Files, WithFiles};
 use super::link::{Link, LinkError};
 use super::outcome::{Outcome, Usage};
 use super::program::{End, Program};
@@ -126,8 +127,9 @@ impl CodeSession {
         let budget = Arc::new(CallBudget::new(self.limits.tool_calls));
         let check = submission.check;
         let written = self.tape.is_some().then(|| submission.clone());
+        let files = self.files(&submission);
         let start = self.start_message(submission);
-        let mut program = self.program(&budget, cx, events);
+        let mut program = self.program(&budget, cx, events, files)?;
         program.calls.recorder = written.is_some().then(Recorder::default);
         let end = conversation(&mut program, start, check).await?;
         let recorder = program.calls.recorder.take();
@@ -151,8 +153,9 @@ impl CodeSession {
         self.ready(&submission).await?;
         self.closed = true;
         let budget = Arc::new(CallBudget::new(Some(0)));
+        let files = self.files(&submission);
         let start = self.start_message(submission);
-        let mut program = self.program(&budget, cx, &None);
+        let mut program = self.program(&budget, cx, &None, files)?;
         let end = checked(&mut program, &start).await?;
         match end {
             Ok(problems) => {
@@ -228,6 +231,13 @@ impl CodeSession {
         Ok(())
     }
 
+    /// The files of a program that has any.
+    fn files(&mut self, submission: &Submission) -> Option<Arc<Files>> {
+        let given = submission.files.clone()?;
+        self.limits = files::usual(self.limits);
+        Some(Files::new(given, &self.limits))
+    }
+
     pub(super) fn start_message(&self, submission: Submission) -> Start {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Start {
@@ -249,7 +259,8 @@ impl CodeSession {
         budget: &'a Arc<CallBudget>,
         cx: &'a CallContext,
         events: &'a Sink,
-    ) -> Program<'a> {
+        files: Option<Arc<Files>>,
+    ) -> Result<Program<'a>> {
         let settings = &*self.executor.settings;
         let own = self.limits.chain_steps.map(usize::try_from);
         let own = own.map_or(usize::MAX, |steps| steps.unwrap_or(usize::MAX));
@@ -258,7 +269,10 @@ impl CodeSession {
             ..settings.chain_limits
         };
         let seen = settings.gateway.seen_by(cx.caller());
-        let gateway = seen.unwrap_or_else(|| settings.gateway.clone());
+        let mut gateway = seen.unwrap_or_else(|| settings.gateway.clone());
+        if let Some(files) = &files {
+            gateway = Arc::new(WithFiles::new(gateway, files)?);
+        }
         let calls = Calls::new(
             gateway.clone(),
             chain_limits,
@@ -266,10 +280,11 @@ impl CodeSession {
             self.limits.parallel_calls,
             self.language,
         );
-        Program {
+        Ok(Program {
             link: &mut self.link,
             gateway,
             calls,
+            files,
             clock: Clock::start(&self.limits),
             transcript: Transcript::new(self.limits.output),
             limits: self.limits,
@@ -280,7 +295,7 @@ impl CodeSession {
             guest_usage: GuestUsage::default(),
             kept: None,
             result_bytes: 0,
-        }
+        })
     }
 
     fn outcome(&mut self, end: End, closed: Closed, budget: &CallBudget) -> Outcome {
@@ -319,6 +334,7 @@ impl CodeSession {
             logs: closed.transcript.logs,
             warnings: closed.warnings,
             calls: closed.calls,
+            artifacts: closed.artifacts,
             usage,
             enforced: Enforced::new(&self.limits, &enforcement),
             language: self.language,
@@ -331,6 +347,7 @@ impl CodeSession {
 /// What is left of a program that ended.
 pub(super) struct Closed {
     calls: Vec<super::record::CallRecord>,
+    artifacts: Vec<Artifact>,
     warnings: Vec<String>,
     transcript: Transcript,
     usage: Usage,
@@ -368,6 +385,10 @@ impl Program<'_> {
                 ..Usage::default()
             },
             warnings: self.calls.warnings(),
+            artifacts: self
+                .files
+                .map(|files| files.artifacts())
+                .unwrap_or_default(),
             calls: self.calls.end("the program ended", wall_time),
             transcript: self.transcript,
             guest: self.guest_usage,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::files::{self, InputFiles};
 use super::module;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sandbox::{Language, Limits, Profile};
@@ -23,6 +24,9 @@ pub struct Submission {
     pub module: Option<Arc<[u8]>>,
     /// Values it finds as global variables.
     pub inputs: Map<String, Value>,
+    /// The files it finds, which it may read and not write. Without any, not even an empty set, it
+    /// may write none either.
+    pub files: Option<InputFiles>,
     /// What it may use; where nothing is said, the executor's defaults hold.
     pub limits: Limits,
     /// How much isolation it needs; the executor's default when nothing is said.
@@ -41,6 +45,7 @@ impl Submission {
             source: source.into(),
             module: None,
             inputs: Map::new(),
+            files: None,
             limits: Limits::default(),
             profile: None,
             image: None,
@@ -59,6 +64,19 @@ impl Submission {
     /// Sets a global variable.
     pub fn input(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.inputs.insert(name.into(), value.into());
+        self
+    }
+
+    /// Gives it a file, which it may read; it may write others then.
+    pub fn file(mut self, name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
+        let files = self.files.get_or_insert_default();
+        files.insert(name.into(), bytes.into());
+        self
+    }
+
+    /// Lets it write files, which are in the outcome.
+    pub fn with_files(mut self) -> Self {
+        self.files.get_or_insert_default();
         self
     }
 
@@ -88,6 +106,7 @@ impl Submission {
 
     /// Refuses what is too large. The bytes of a module are then in `module`, and only there.
     pub(super) fn prepare(&mut self) -> Result<()> {
+        self.files.as_ref().map_or(Ok(()), files::check)?;
         if self.language != Language::Wasm {
             return self.check_source();
         }

@@ -11,7 +11,7 @@ pub use direct::Direct;
 use crate::chain::{Chain, ChainLimits, ChainOutcome};
 use crate::context::{CallContext, Caller};
 use crate::error::{Error, Result};
-use crate::index::{Hit, Index, NamespaceInfo};
+use crate::index::{Entry, Hit, Index, NamespaceInfo};
 use crate::results::ResultStore;
 use crate::run::{Request, RunResult};
 use crate::tooldoc::{Detail, Example, ToolDoc};
@@ -27,6 +27,14 @@ use crate::tooldoc::{Detail, Example, ToolDoc};
 pub trait Gateway: Send + Sync + 'static {
     /// The tools that are known now; programs are checked against them before they run.
     fn index(&self) -> &Index;
+
+    /// A tool by its name.
+    ///
+    /// # Errors
+    /// As those of [`Index::find`].
+    fn find(&self, tool: &str) -> Result<Arc<Entry>> {
+        self.index().find(tool)
+    }
 
     /// Sees to it that these tools are in the index, where they can be. Gives those that could
     /// not be loaded, with the reason; a tool that does not exist is not among them.

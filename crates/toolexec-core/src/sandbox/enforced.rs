@@ -38,7 +38,7 @@ pub struct EnforcedLimit {
 pub type Enforcement = Vec<(LimitName, Enforcer)>;
 
 /// What the host loop counts, whatever the sandbox.
-const BY_HOST: [LimitName; 7] = [
+const BY_HOST: [LimitName; 9] = [
     LimitName::RunTime,
     LimitName::WaitTime,
     LimitName::ToolCalls,
@@ -46,6 +46,8 @@ const BY_HOST: [LimitName; 7] = [
     LimitName::ChainSteps,
     LimitName::Output,
     LimitName::Result,
+    LimitName::FileBytes,
+    LimitName::Files,
 ];
 
 /// What every guest is asked to keep.

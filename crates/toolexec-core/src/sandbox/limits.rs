@@ -34,6 +34,10 @@ pub struct Limits {
     pub pids: Option<u64>,
     /// Bytes written to disk.
     pub disk: Option<u64>,
+    /// Bytes of the files that the program leaves.
+    pub file_bytes: Option<u64>,
+    /// Files that the program leaves.
+    pub files: Option<u64>,
 }
 
 /// The name of a limit.
@@ -65,11 +69,15 @@ pub enum LimitName {
     Pids,
     /// [`Limits::disk`], in bytes.
     Disk,
+    /// [`Limits::file_bytes`].
+    FileBytes,
+    /// [`Limits::files`].
+    Files,
 }
 
 impl LimitName {
     /// Every limit, in the order of [`Limits`].
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::RunTime,
         Self::WaitTime,
         Self::CpuTime,
@@ -82,6 +90,8 @@ impl LimitName {
         Self::Cpus,
         Self::Pids,
         Self::Disk,
+        Self::FileBytes,
+        Self::Files,
     ];
 
     /// The stable name used in JSON.
@@ -99,6 +109,8 @@ impl LimitName {
             Self::Cpus => "cpus",
             Self::Pids => "pids",
             Self::Disk => "disk",
+            Self::FileBytes => "file_bytes",
+            Self::Files => "files",
         }
     }
 
@@ -108,10 +120,15 @@ impl LimitName {
             Self::RunTime | Self::WaitTime | Self::CpuTime => {
                 format!("{} ms", (amount * 10.0).round() / 10.0)
             }
-            Self::Memory | Self::Output | Self::Result | Self::Disk => format!("{amount} bytes"),
-            Self::ToolCalls | Self::ParallelCalls | Self::ChainSteps | Self::Cpus | Self::Pids => {
-                amount.to_string()
+            Self::Memory | Self::Output | Self::Result | Self::Disk | Self::FileBytes => {
+                format!("{amount} bytes")
             }
+            Self::ToolCalls
+            | Self::ParallelCalls
+            | Self::ChainSteps
+            | Self::Cpus
+            | Self::Pids
+            | Self::Files => amount.to_string(),
         }
     }
 }
@@ -157,6 +174,8 @@ impl Limits {
             LimitName::Cpus => self.cpus,
             LimitName::Pids => count(self.pids),
             LimitName::Disk => count(self.disk),
+            LimitName::FileBytes => count(self.file_bytes),
+            LimitName::Files => count(self.files),
         }
     }
 
@@ -176,6 +195,8 @@ impl Limits {
             cpus: self.cpus.or(defaults.cpus),
             pids: self.pids.or(defaults.pids),
             disk: self.disk.or(defaults.disk),
+            file_bytes: self.file_bytes.or(defaults.file_bytes),
+            files: self.files.or(defaults.files),
         }
     }
 
@@ -201,6 +222,8 @@ impl Limits {
             cpus: less(self.cpus, maximum.cpus),
             pids: less(self.pids, maximum.pids),
             disk: less(self.disk, maximum.disk),
+            file_bytes: less(self.file_bytes, maximum.file_bytes),
+            files: less(self.files, maximum.files),
         }
     }
 
@@ -327,7 +350,9 @@ mod tests {
         );
         assert_eq!(LimitName::ALL.map(|name| merged.get(name).is_some()), {
             let (yes, no) = (true, false);
-            [yes, yes, no, yes, yes, yes, yes, yes, yes, no, no, no]
+            [
+                yes, yes, no, yes, yes, yes, yes, yes, yes, no, no, no, no, no,
+            ]
         });
     }
 }

@@ -69,6 +69,9 @@ mod contract;
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
 #[cfg(target_os = "linux")]
 mod doctor;
+#[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
+#[cfg(target_os = "linux")]
+mod files;
 #[cfg(target_os = "linux")]
 #[cfg(all(feature = "host", feature = "process", feature = "wasm"))]
 mod groups;

@@ -86,6 +86,10 @@ pub struct LimitsSection {
     pub pids: Option<u64>,
     /// What it writes to disk.
     pub disk: Option<Size>,
+    /// The files it leaves, in bytes. Default: 16MiB.
+    pub file_bytes: Option<Size>,
+    /// The files it leaves. Default: 100.
+    pub files: Option<u64>,
 }
 
 /// Which sandboxes a profile may use, in the order of preference. One that isolates less than
@@ -165,6 +169,8 @@ impl LimitsSection {
             cpus: self.cpus.or(usual.cpus),
             pids: self.pids.or(usual.pids),
             disk: size(self.disk, usual.disk),
+            file_bytes: size(self.file_bytes, usual.file_bytes),
+            files: self.files.or(usual.files),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `toolexec code`.
 
+mod files;
 pub(crate) mod show;
 pub(crate) mod stream;
 mod timeline;
@@ -41,6 +42,9 @@ pub(crate) async fn run(
     submission.inputs = inputs;
     submission.profile = args.bounds.profile();
     submission.image.clone_from(&args.image);
+    submission.files = files::given(args)?;
+    let kept = args.output_dir.as_deref();
+    files::prepare(kept)?;
     // The deadline of `--timeout` is among the limits, whose errors say more.
     let cx = session.cancellable();
     if args.check {
@@ -50,14 +54,21 @@ pub(crate) async fn run(
     }
     if args.stream {
         let events = executor.stream(submission, cx);
-        return session.calls(stream::run(events, &source, printer)).await;
+        let shown = async {
+            let (exit, artifacts) = stream::run(events, &source, printer).await?;
+            files::keep(&artifacts, kept, args.force, printer)?;
+            Ok(exit)
+        };
+        return session.calls(shown).await;
     }
     let live = Live::start(printer, "running");
     let run = Box::pin(executor.execute(submission, &cx));
     let shown = async {
         let outcome = run.await?;
         drop(live);
-        finish(&outcome, &source, printer)
+        let exit = finish(&outcome, &source, printer)?;
+        files::keep(&outcome.artifacts, kept, args.force, printer)?;
+        Ok(exit)
     };
     session.calls(shown).await
 }

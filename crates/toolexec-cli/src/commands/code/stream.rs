@@ -1,7 +1,7 @@
 //! What happens while a program runs, as it happens.
 
 use futures_util::StreamExt;
-use toolexec::core::code::{CallRecord, CodeEvent, CodeStream, Stream};
+use toolexec::core::code::{Artifact, CallRecord, CodeEvent, CodeStream, Stream};
 
 use super::{finish, show, timeline};
 use crate::diagnostics::{Failure, show_report};
@@ -15,12 +15,14 @@ pub(crate) async fn run(
     mut events: CodeStream,
     source: &str,
     printer: &mut Printer,
-) -> Result<Exit, Failure> {
+) -> Result<(Exit, Vec<Artifact>), Failure> {
     let mut exit = Exit::Internal;
+    let mut artifacts = Vec::new();
     while let Some(event) = events.next().await {
         match &event {
             CodeEvent::Done { outcome } => {
                 exit = outcome.error.as_ref().map_or(Exit::Ok, show::exit);
+                artifacts.clone_from(&outcome.artifacts);
             }
             CodeEvent::Error { error } => exit = Exit::of_code(error.code),
             _ => {}
@@ -32,7 +34,7 @@ pub(crate) async fn run(
             printer.line(&line)?;
         }
     }
-    Ok(exit)
+    Ok((exit, artifacts))
 }
 
 /// What it prints as it comes, and then how it ended: for a program that others wait for.

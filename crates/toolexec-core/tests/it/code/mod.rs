@@ -1,6 +1,7 @@
 //! The host's side of a program, against guests that follow a script: what is counted, answered
 //! and refused, whatever the sandbox.
 
+mod files;
 mod guests;
 mod limits;
 mod programs;

@@ -9,7 +9,7 @@ use toolexec_core::results::{owner_of, resolve};
 use toolexec_core::sandbox::{Language, Limits, Profile, on_engine};
 use toolexec_core::{Args, CallContext, Error, ErrorKind, Result};
 
-use super::MetaTool;
+use super::{MetaTool, artifacts};
 use crate::server::Server;
 use crate::server::answer::Answer;
 use crate::server::kept::{OfConnection, Wanted};
@@ -21,6 +21,8 @@ struct Execute {
     code: String,
     #[serde(default)]
     inputs: Map<String, Value>,
+    #[serde(default)]
+    files: Map<String, Value>,
     timeout_ms: Option<u64>,
     image: Option<String>,
     session: Option<String>,
@@ -48,11 +50,14 @@ pub(in crate::server) async fn execute(
         })
         .profile(server.profile());
     submission.inputs = args.inputs;
+    let mut files = args.files;
     submission.image = args.image;
     if let Some(results) = server.results() {
         let store = results.store();
         submission.inputs = resolve(&*store, owner_of(&cx), submission.inputs).await?;
+        files = resolve(&*store, owner_of(&cx), files).await?;
     }
+    submission.files = Some(artifacts::given(files)?);
     let (session, outcome) = match &args.session {
         Some(session) => {
             let wanted = Wanted::read(session);
@@ -74,7 +79,13 @@ pub(in crate::server) async fn execute(
             parts.insert("warnings".to_owned(), json!(outcome.warnings));
         }
     }
-    Ok(outcome_answer(&outcome, parts))
+    let (told, blocks) = artifacts::left(&outcome.artifacts, server.results(), &cx).await;
+    if !told.is_empty() {
+        parts.insert("files".to_owned(), told.into());
+    }
+    let mut answer = outcome_answer(&outcome, parts);
+    answer.content.extend(blocks);
+    Ok(answer)
 }
 
 /// What a program gave, each of which can be large.

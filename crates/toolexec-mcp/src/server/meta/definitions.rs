@@ -94,6 +94,10 @@ fn execute_code(programs: Programs<'_>) -> Arc<Map<String, Value>> {
         "language": {"enum": programs.languages},
         "code": {"type": "string", "description": "of wasm: the module in base64"},
         "inputs": {"type": "object", "description": "global variables"},
+        "files": {
+            "type": "object",
+            "description": "name: text or {base64}; tools files:read, files:write",
+        },
         "timeout_ms": {"type": "integer", "minimum": 1},
         "session": {
             "type": "string",

@@ -1,5 +1,6 @@
 //! The tools that find, describe and run the others.
 
+mod artifacts;
 mod code;
 mod definitions;
 mod find;

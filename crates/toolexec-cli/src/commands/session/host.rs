@@ -247,7 +247,9 @@ impl Host {
         let events = self.sessions.stream(name, submission, cx);
         let run = async {
             if exec.stream {
-                code::stream::run(events, &exec.source, printer).await
+                let ran = code::stream::run(events, &exec.source, printer).await;
+                // Such a program is given no files, so it leaves none.
+                ran.map(|(exit, _)| exit)
             } else {
                 code::stream::prints(events, &exec.source, printer).await
             }

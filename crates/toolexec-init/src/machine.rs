@@ -8,17 +8,18 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::ioctl::{NoArg, ioctl, opcode};
 use rustix::mount::{MountFlags, mount};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::system::{RebootCommand, finit_module, reboot};
-use rustix::time::{ClockId, clock_settime};
 
+use crate::itself::{become_itself, until_ended};
 use crate::vsock::{self, Listener};
 use crate::word::Word;
 
 const MODULES: &str = "/modules";
 const PORT: &str = "/dev/vport0p1";
+/// What the host is told when its word can come, and when it was taken once more.
+pub(crate) const READY: &[u8] = b"R";
 const GUEST: &str = "/toolexec-guest";
 const NOBODY: u32 = 65534;
 /// How long the port and the host at its other end may take to be there.
@@ -40,7 +41,8 @@ const RLIMITS: [(Resource, u64); 6] = [
 pub(crate) struct End {
     /// How it ended.
     pub(crate) how: String,
-    /// Dropping it waits until the host has what the guest said last.
+    /// Dropping it waits until the host has what the guest said last. Until then what the host
+    /// writes stays in it, which the kernel would throw away where nobody has the port open.
     _port: File,
 }
 
@@ -54,7 +56,7 @@ pub(crate) fn run() -> Result<End, String> {
     let (port, word) = if let Some(number) = vsock {
         heard_by(&Listener::new(number)?)?
     } else {
-        let mut port = open_port()?;
+        let mut port = open_port(PORT)?;
         let word = ask(&mut port)?.ok_or("the host hung up")?;
         (port, word)
     };
@@ -79,7 +81,7 @@ pub(crate) fn power_off() {
     let _ = reboot(RebootCommand::Restart);
 }
 
-fn failed<E: Display>(step: &str) -> impl Fn(E) -> String + '_ {
+pub(crate) fn failed<E: Display>(step: &str) -> impl Fn(E) -> String + '_ {
     move |error| format!("{step} failed: {error}")
 }
 
@@ -126,11 +128,11 @@ fn heard_by(listener: &Listener) -> Result<(File, Word), String> {
     }
 }
 
-/// The port to the host, once both ends of it are there.
-fn open_port() -> Result<File, String> {
+/// A port to the host, once both ends of it are there.
+fn open_port(path: &str) -> Result<File, String> {
     let until = Instant::now() + PATIENCE;
     loop {
-        let port = OpenOptions::new().read(true).write(true).open(PORT);
+        let port = OpenOptions::new().read(true).write(true).open(path);
         let problem = match port {
             Ok(port) if has_host(&port) => return Ok(port),
             Ok(_) => "nobody is at its other end".to_owned(),
@@ -151,10 +153,15 @@ fn has_host(port: &File) -> bool {
 
 /// Says that the machine is ready and waits for the host's word. Nothing, when the host is gone.
 fn ask(port: &mut File) -> Result<Option<Word>, String> {
-    let mut line = Vec::new();
-    if port.write_all(b"R").is_err() {
+    if port.write_all(READY).is_err() {
         return Ok(None);
     }
+    hear(port)
+}
+
+/// Waits for the host's word. Nothing, when the host is gone.
+pub(crate) fn hear(port: &mut File) -> Result<Option<Word>, String> {
+    let mut line = Vec::new();
     // Byte for byte: what comes after the word is for the guest.
     loop {
         let mut byte = [0];
@@ -172,30 +179,6 @@ fn ask(port: &mut File) -> Result<Option<Word>, String> {
         .ok_or_else(|| "the host's word is not of this version".to_owned())
 }
 
-/// Sets what a restored machine shares with those restored from the same state.
-fn become_itself(word: &Word) -> Result<(), String> {
-    let time = Timespec::try_from(word.time).map_err(failed("reading the time"))?;
-    clock_settime(ClockId::Realtime, time).map_err(failed("setting the clock"))?;
-    let random = OpenOptions::new().write(true).open("/dev/urandom");
-    let mut random = random.map_err(failed("opening /dev/urandom"))?;
-    random
-        .write_all(&word.seed)
-        .map_err(failed("seeding random numbers"))?;
-    reseed(&random).map_err(failed("seeding random numbers"))
-}
-
-/// Has the kernel make new random numbers from what it was given, at once.
-#[expect(
-    unsafe_code,
-    reason = "a system call for which no library has a function"
-)]
-fn reseed(random: &File) -> io::Result<()> {
-    const RESEED: u32 = opcode::none(b'R', 7);
-    // SAFETY: this request, RNDRESEEDCRNG, takes no argument.
-    unsafe { ioctl(random, NoArg::<RESEED>::new())? };
-    Ok(())
-}
-
 /// Runs the guest, as nobody, until it ends.
 fn guest(port: &File, word: &Word) -> Result<String, String> {
     for (resource, most) in RLIMITS.into_iter().chain([(Resource::Nproc, word.pids)]) {
@@ -208,6 +191,7 @@ fn guest(port: &File, word: &Word) -> Result<String, String> {
     rustix::thread::set_no_new_privs(true).map_err(failed("forbidding new privileges"))?;
     let share = || port.try_clone().map_err(failed("sharing the port"));
     let (input, output) = (share()?, share()?);
+    let again = word.again.as_deref().map(open_port).transpose()?;
     #[expect(clippy::disallowed_methods, reason = "the only program there is")]
     let mut command = Command::new(GUEST);
     command
@@ -219,10 +203,7 @@ fn guest(port: &File, word: &Word) -> Result<String, String> {
         .stdout(Stdio::from(output));
     let mut child = command.spawn().map_err(failed("starting the guest"))?;
     drop(command);
-    child
-        .wait()
-        .map(describe)
-        .map_err(failed("waiting for the guest"))
+    until_ended(&mut child, again).map(describe)
 }
 
 fn describe(status: ExitStatus) -> String {

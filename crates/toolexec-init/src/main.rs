@@ -3,8 +3,11 @@
 //! line of the kernel names one, otherwise a serial port.
 //!
 //! What makes a machine itself comes with that word: the time and the seed of its random numbers.
-//! So a machine may be saved while it waits and be restored many times, and no two are alike.
+//! A machine may be saved while its guest waits and be restored many times: the host then says its
+//! word once more, before the guest hears anything, and no two machines are alike.
 
+#[cfg(target_os = "linux")]
+mod itself;
 #[cfg(target_os = "linux")]
 mod machine;
 #[cfg(target_os = "linux")]

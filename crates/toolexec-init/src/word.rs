@@ -13,6 +13,8 @@ pub(crate) struct Word {
     pub(crate) pids: u64,
     /// The arguments of the guest.
     pub(crate) args: Vec<String>,
+    /// The port on which the word may come once more, where it may.
+    pub(crate) again: Option<String>,
 }
 
 impl Word {
@@ -23,6 +25,7 @@ impl Word {
             seed: Vec::new(),
             pids: 0,
             args: Vec::new(),
+            again: None,
         };
         for field in line.split_whitespace() {
             let (name, value) = field.split_once('=')?;
@@ -34,6 +37,7 @@ impl Word {
                 "seed" => word.seed = bytes(value)?,
                 "pids" => word.pids = value.parse().ok()?,
                 "arg" => word.args.push(value.to_owned()),
+                "again" => word.again = Some(value.to_owned()),
                 _ => return None,
             }
         }
@@ -57,12 +61,14 @@ mod tests {
     #[test]
     fn only_a_whole_word_is_taken() {
         let seed = "0f".repeat(32);
-        let line = format!("time=1700000000.5 seed={seed} pids=8 arg=--warm arg=python");
+        let line =
+            format!("time=1700000000.5 seed={seed} pids=8 arg=--warm arg=python again=/dev/a");
         let wanted = Word {
             time: Duration::new(1_700_000_000, 5),
             seed: vec![15; 32],
             pids: 8,
             args: vec!["--warm".to_owned(), "python".to_owned()],
+            again: Some("/dev/a".to_owned()),
         };
         assert_eq!(Word::parse(&line), Some(wanted));
         for less in [

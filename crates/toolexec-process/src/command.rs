@@ -41,7 +41,7 @@ pub struct Command {
     stderr_tail: usize,
     #[cfg(target_os = "linux")]
     control_groups: Vec<PathBuf>,
-    descriptor: Option<Arc<OwnedFd>>,
+    descriptors: Vec<Arc<OwnedFd>>,
 }
 
 /// What a child reads from.
@@ -77,7 +77,7 @@ impl Command {
             stderr_tail: DEFAULT_STDERR_TAIL,
             #[cfg(target_os = "linux")]
             control_groups: Vec::new(),
-            descriptor: None,
+            descriptors: Vec::new(),
         }
     }
 
@@ -131,9 +131,10 @@ impl Command {
         self
     }
 
-    /// Leaves a descriptor open in the child, where it has the same number.
-    pub fn descriptor(mut self, descriptor: OwnedFd) -> Self {
-        self.descriptor = Some(Arc::new(descriptor));
+    /// Leaves a descriptor open in the child, where it has the same number; may be called for
+    /// several.
+    pub fn descriptor(mut self, descriptor: impl Into<Arc<OwnedFd>>) -> Self {
+        self.descriptors.push(descriptor.into());
         self
     }
 
@@ -232,7 +233,7 @@ impl Command {
         let registrar = watchdog::registrar().map_err(SpawnError::Watchdog)?;
         let mut command = self.to_tokio();
         registrar.attach(&mut command);
-        if let Some(descriptor) = &self.descriptor {
+        for descriptor in &self.descriptors {
             descriptor::keep(descriptor, &mut command);
         }
         #[cfg(target_os = "linux")]

@@ -1,5 +1,6 @@
-//! Programs with one tool call in containers: from nothing, and in one that waits. What a sandbox
-//! needs and is not there is said, and nothing is measured of it.
+//! Programs with one tool call in containers and machines: from nothing, in one that waits, and in
+//! a machine that is restored. What a sandbox needs and is not there is said, and nothing is
+//! measured of it.
 
 #![expect(clippy::expect_used, reason = "a bench fails by panicking")]
 
@@ -132,6 +133,29 @@ fn benches(c: &mut Criterion) {
         let warm = make(guest(), 1).expect("it was there before");
         let id = format!("program/{name}/javascript/warm");
         measure(c, &runtime, &id, &executor(warm), 1000);
+    }
+    #[cfg(feature = "qemu")]
+    machines(c, &runtime);
+}
+
+#[cfg(feature = "qemu")]
+fn machines(c: &mut Criterion, runtime: &Runtime) {
+    use toolexec_sandbox::qemu::QemuSandbox;
+    use toolexec_sandbox::vm::Images;
+    let Some(kernel) = require(toolexec_testkit::daemons::qemu()) else {
+        return;
+    };
+    let images = Images::new(std::env::temp_dir().join("toolexec-bench/images"));
+    images.build(&kernel, &guest()).expect("an image");
+    for (how, is_restored, warm, pause) in [
+        ("cold", false, 0, 100),
+        ("snapshot", true, 0, 100),
+        ("warm", true, 1, 2000),
+    ] {
+        let builder = QemuSandbox::builder(guest(), images.clone());
+        let sandbox = builder.snapshots(is_restored).warm(warm).build();
+        let id = format!("program/qemu/javascript/{how}");
+        measure(c, runtime, &id, &executor(Arc::new(sandbox)), pause);
     }
 }
 

@@ -72,25 +72,42 @@ impl Piped {
 
     /// The same, for a guest that may take so long.
     pub(crate) async fn start_within(command: Command, patience: Duration) -> Result<Self> {
+        let mut piped = Self::spawn(command, patience)?;
+        let first = tokio::time::timeout(patience, piped.output.read_buf(&mut piped.said)).await;
+        match (first, &mut piped.child) {
+            (Ok(Ok(read)), _) if read > 0 => Ok(piped),
+            (_, Some(child)) => Err(silent(child).await),
+            (_, None) => Err(unavailable(SILENT)),
+        }
+    }
+
+    /// Starts what goes on as a guest that has said this already.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    #[cfg(feature = "qemu")]
+    pub(crate) fn resume(command: Command, said: Vec<u8>, patience: Duration) -> Result<Self> {
+        Ok(Self {
+            said,
+            ..Self::spawn(command, patience)?
+        })
+    }
+
+    fn spawn(command: Command, patience: Duration) -> Result<Self> {
         let mut child = command.spawn().map_err(|error| {
             let cannot = unavailable("the guest program cannot be started")
                 .with_hint("install toolexec-guest beside toolexec: cargo build -p toolexec-guest");
             cannot.with_source(error)
         })?;
-        let (Some(input), Some(mut output)) = (child.take_stdin(), child.take_stdout()) else {
+        let (Some(input), Some(output)) = (child.take_stdin(), child.take_stdout()) else {
             return Err(unavailable(SILENT));
         };
-        let mut said = Vec::with_capacity(READ_AHEAD);
-        let first = tokio::time::timeout(patience, output.read_buf(&mut said)).await;
-        if !matches!(first, Ok(Ok(read)) if read > 0) {
-            return Err(silent(&mut child).await);
-        }
         Ok(Self {
             pid: child.pid(),
             child: Some(child),
             input,
             output,
-            said,
+            said: Vec::with_capacity(READ_AHEAD),
             ended: None,
             patience,
             exit: None,
@@ -117,6 +134,26 @@ impl Piped {
             self.hear_more().await?;
         }
         Ok(())
+    }
+
+    /// The first message that it said, whole; nobody reads it afterwards.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and when more follows: it waits for nobody then.
+    #[cfg(feature = "qemu")]
+    pub(crate) async fn take_frame(&mut self) -> Result<Vec<u8>> {
+        let mut length = [0; 4];
+        let prefix = self.take_said(length.len()).await?;
+        length.copy_from_slice(&prefix);
+        let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+        if length > READ_AHEAD {
+            return Err(unavailable(SILENT));
+        }
+        let message = self.take_said(length).await?;
+        if !self.said.is_empty() {
+            return Err(unavailable("the guest program does not wait"));
+        }
+        Ok([prefix, message].concat())
     }
 
     async fn hear_more(&mut self) -> Result<()> {
@@ -156,6 +193,13 @@ impl Piped {
         let child = self.child.as_ref();
         let last = child.and_then(|child| child.stderr().last(10));
         last.unwrap_or_default()
+    }
+
+    /// The end of all that it wrote to its standard error, once it has ended.
+    #[cfg(feature = "qemu")]
+    pub(crate) async fn last_words(&mut self) -> Option<String> {
+        let child = self.child.as_mut()?;
+        child.stderr_to_end().await.last(5)
     }
 
     /// Whether it still runs, as far as is known without asking.

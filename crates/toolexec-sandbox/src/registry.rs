@@ -77,6 +77,8 @@ pub struct QemuSetup {
     pub image: Option<PathBuf>,
     /// Whether machines are run by KVM; what works, when nothing is said.
     pub kvm: Option<bool>,
+    /// Whether machines are restored from one that was saved; they are, when nothing is said.
+    pub snapshots: Option<bool>,
     /// How many machines of a kind are started ahead.
     pub warm: Option<usize>,
 }
@@ -360,6 +362,9 @@ impl Setup {
         }
         if let Some(kvm) = setup.kvm {
             builder = builder.accel(if kvm { Accel::Kvm } else { Accel::Tcg });
+        }
+        if let Some(are_used) = setup.snapshots {
+            builder = builder.snapshots(are_used);
         }
         let builder = builder.warm(setup.warm.unwrap_or(self.warm));
         all.with(std::sync::Arc::new(builder.build()))

@@ -12,6 +12,22 @@ pub(crate) fn measure(pid: u32) -> GuestMeasure {
     look(pid).map(|seen| seen.measure).unwrap_or_default()
 }
 
+/// What a process uses now, without the memory that it shares with others.
+#[cfg(all(feature = "qemu", target_os = "linux"))]
+pub(crate) fn measure_own(pid: u32) -> GuestMeasure {
+    // `man proc_pid_statm`: all pages, those that are in memory, and which of these are shared.
+    let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+    let mut pages = text.split(' ').skip(1).map(str::parse::<u64>);
+    let mut next = || pages.next()?.ok();
+    let own = next()
+        .zip(next())
+        .map(|(all, shared)| all.saturating_sub(shared));
+    GuestMeasure {
+        memory: own.map(|own| own * rustix::param::page_size() as u64),
+        ..measure(pid)
+    }
+}
+
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn of_family(pid: u32) -> GuestMeasure {
     measure(pid)

@@ -1,5 +1,8 @@
 //! One child: environment, pipes, limits, ends.
 
+use std::io::Read;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use toolexec_process::{Command, ReadError, RunError, SpawnError, Stdin, base_env};
@@ -28,6 +31,22 @@ async fn input_output_and_errors_come_through() {
     assert_eq!(output.stdout, b"hello");
     assert_eq!(output.stderr.lines(), ["oops"]);
     assert_eq!(output.exit.to_string(), "exited with status 3");
+}
+
+#[tokio::test]
+async fn a_descriptor_is_open_in_the_child_that_it_is_handed_to_and_in_no_other() {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let writer = Arc::new(OwnedFd::from(writer));
+    let number = writer.as_raw_fd();
+    let say = || sh(&format!("echo hello >/proc/self/fd/{number}"));
+    let has = say().descriptor(writer.clone());
+    assert!(has.run(Vec::new(), 10).await.unwrap().exit.is_success());
+    let output = say().run(Vec::new(), 10).await.unwrap();
+    assert!(!output.exit.is_success());
+    drop(writer);
+    let mut said = String::new();
+    reader.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "hello\n");
 }
 
 #[tokio::test]

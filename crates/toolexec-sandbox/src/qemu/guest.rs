@@ -1,7 +1,11 @@
 //! A guest in a machine.
 
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use toolexec_core::sandbox::{Ended, Enforcement, Guest, GuestMeasure, Limits};
 
 use super::launch::{Launcher, Machine};
@@ -13,6 +17,8 @@ use crate::vm::how_ended;
 
 /// How often the host looks at what the machine uses.
 const SAMPLE: Duration = Duration::from_millis(20);
+/// After how many bytes it is looked whether the guest still takes them.
+const LOOK_EVERY: usize = 256 << 10;
 
 /// A guest in a machine.
 pub(super) struct MachineGuest {
@@ -23,6 +29,8 @@ pub(super) struct MachineGuest {
     // What the machine itself needs is not the program's.
     base: GuestMeasure,
     peak: GuestMeasure,
+    /// How many bytes were written since it was looked whether the guest still takes them.
+    unlooked: usize,
     pool: Pool<Launcher>,
 }
 
@@ -35,18 +43,19 @@ impl MachineGuest {
         pool: &Pool<Launcher>,
     ) -> Self {
         Self {
-            base: usage::measure(machine.piped.pid()),
+            base: usage::measure_own(machine.piped.pid()),
             machine,
             kind,
             enforcement,
             limits,
             peak: GuestMeasure::default(),
+            unlooked: 0,
             pool: pool.clone(),
         }
     }
 
     fn look(&mut self) {
-        let now = usage::measure(self.machine.piped.pid());
+        let now = usage::measure_own(self.machine.piped.pid());
         self.peak = usage::peak(self.peak, now, self.base);
     }
 
@@ -101,4 +110,42 @@ impl Guest for MachineGuest {
     }
 }
 
-stream_of!(MachineGuest, machine.piped);
+impl AsyncRead for MachineGuest {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.machine.piped).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for MachineGuest {
+    /// QEMU takes what comes until its machine is off, and throws it away where the guest has
+    /// ended: what the first process said of that is looked for every now and then.
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.unlooked >= LOOK_EVERY {
+            self.unlooked = 0;
+            if how_ended(&self.machine.piped.stderr()).is_some() {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+        }
+        let written = Pin::new(&mut self.machine.piped).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(written)) = written {
+            self.unlooked += written;
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.machine.piped).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.machine.piped).poll_shutdown(cx)
+    }
+}

@@ -1,29 +1,38 @@
-//! Starting machines.
+//! Starting machines: from nothing, or where one was saved.
 
+use std::io;
+use std::os::unix::net::UnixStream as Blocking;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::sync::{OnceCell, Semaphore};
+use toolexec_core::error::ErrorReport;
 use toolexec_core::{Error, Result};
 use toolexec_process::Command;
 
 use super::Accel;
-use super::spec::{self, DropTo, Plan};
-use crate::cgroup::{Cgroups, Controller, Group, Tree, basics, caps};
+use super::monitor::{self, Monitor};
+use super::place::Place;
+use super::snapshot::{self, Identity, Shelf, Snapshot, Snapshots, Unsaved, number};
+use super::spec::{self, Life, Plan};
+use crate::cgroup::{Controller, Group, Tree, basics, caps};
 use crate::container::{Kind, Resources};
-use crate::label::{self, Label};
+use crate::label;
 use crate::piped::Piped;
 use crate::pool::Launch;
-use crate::vm::{Image, READY, Source, counter_khz, new_word};
-use crate::{installed, unavailable};
+use crate::unavailable;
+use crate::vm::{self, READY, Source, guest, new_word, word_about};
 
 /// How long a machine may take that KVM runs, before it is taken not to.
 const KVM_PATIENCE: Duration = Duration::from_secs(5);
-/// The first version that is told with `-run-with` whom to become.
-const RUN_WITH: (u32, u32) = (9, 1);
 const SILENT: &str = "the virtual machine does not start";
+const NO_KERNEL: &str =
+    "the kernel of the image is none that QEMU starts: make it anew with toolexec image build";
+const NO_SECCOMP: &str = "this QEMU was built without seccomp";
+const NO_KVM: &str = "KVM does not run machines here: set accel to tcg, or leave it out";
 
 /// Starts machines.
 pub(super) struct Launcher {
@@ -36,15 +45,7 @@ pub(super) struct Launcher {
     place: OnceCell<Place>,
     accel: OnceCell<Accel>,
     tree: OnceLock<Option<Tree>>,
-}
-
-/// What was found before the first start.
-struct Place {
-    program: PathBuf,
-    image: Image,
-    drop_to: DropTo,
-    counter_khz: u64,
-    cgroups: Option<Cgroups>,
+    snapshots: Option<Snapshots>,
 }
 
 /// A guest in a machine that has said hello.
@@ -60,6 +61,7 @@ impl Launcher {
         source: Source,
         asked: Option<Accel>,
         patience: Duration,
+        with_snapshots: bool,
     ) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -71,6 +73,7 @@ impl Launcher {
             place: OnceCell::new(),
             accel: OnceCell::new(),
             tree: OnceLock::new(),
+            snapshots: with_snapshots.then(Snapshots::default),
         }
     }
 
@@ -86,36 +89,18 @@ impl Launcher {
         self.accel.get().copied()
     }
 
+    /// Why machines are not restored that could be.
+    pub(super) fn problem(&self) -> Option<ErrorReport> {
+        self.snapshots.as_ref().and_then(Snapshots::problem)
+    }
+
     fn tree(&self) -> Option<&Tree> {
         self.tree.get_or_init(Tree::find).as_ref()
     }
 
     async fn place(&self) -> Result<&Place> {
-        self.place.get_or_try_init(|| self.find()).await
-    }
-
-    async fn find(&self) -> Result<Place> {
-        let program = installed::program(&self.program, &[])
-            .ok_or_else(|| unavailable("QEMU is not installed").with_hint(INSTALL))?;
-        let drop_to = if rustix::process::geteuid().is_root() {
-            how_to_drop(&program).await?
-        } else {
-            DropTo::Itself
-        };
-        let source = self.source.clone();
-        // Reading all of it takes a while.
-        let opened = tokio::task::spawn_blocking(move || (source.open(), counter_khz()));
-        let (image, counter_khz) = opened
-            .await
-            .map_err(|error| unavailable("the image cannot be read").with_source(error))?;
-        let tree = self.tree().cloned();
-        Ok(Place {
-            program,
-            image: image?,
-            drop_to,
-            counter_khz,
-            cgroups: tree.map(|tree| Cgroups::new(tree, Label::own())),
-        })
+        let find = || Place::find(&self.program, self.source.clone(), self.tree().cloned());
+        self.place.get_or_try_init(find).await
     }
 
     /// What runs the machines: KVM where one really starts with it.
@@ -127,8 +112,9 @@ impl Launcher {
             if !Path::new("/dev/kvm").exists() {
                 return Accel::Tcg;
             }
-            let command = command(place, Accel::Kvm, &Resources::default(), None);
-            match boot(command, KVM_PATIENCE).await {
+            let resources = Resources::default();
+            let plan = plan(place, Accel::Kvm, &resources, Life::Whole);
+            match boot(command(place, &plan, None), KVM_PATIENCE).await {
                 Ok(_) => Accel::Kvm,
                 Err(error) => {
                     tracing::debug!(%error, "no machine starts with KVM");
@@ -137,6 +123,115 @@ impl Launcher {
             }
         };
         *self.accel.get_or_init(choose).await
+    }
+
+    /// A machine from nothing.
+    async fn start(&self, place: &Place, accel: Accel, kind: &Kind) -> Result<Machine> {
+        let group = group(place, &kind.resources)?;
+        let plan = plan(place, accel, &kind.resources, Life::Whole);
+        let command = command(place, &plan, group.as_ref());
+        let explain = |error| explain(error, self.patience);
+        let mut piped = boot(command, self.patience).await.map_err(explain)?;
+        let told = piped.write_all(new_word(kind)?.as_bytes()).await;
+        told.map_err(|error| unavailable(SILENT).with_source(error))?;
+        // The guest's own first word.
+        piped.hear().await.map_err(explain)?;
+        Ok(Machine { piped, group })
+    }
+
+    /// Starts a machine, and saves it when its guest is ready.
+    async fn record(
+        &self,
+        place: &Place,
+        accel: Accel,
+        kind: &Kind,
+    ) -> std::result::Result<Snapshot, Unsaved> {
+        let failed = |error| Unsaved::Save(not_saved(error));
+        let explain = |error| Unsaved::Boot(explain(error, self.patience));
+        let memory = |bytes| snapshot::memory(bytes).map_err(failed);
+        let (ram, state) = (memory(vm::memory(&kind.resources))?, memory(0)?);
+        let handed = Arc::new(ram.try_clone().map_err(failed)?.into());
+        let (monitor, monitor_end) = monitor::pair().map_err(failed)?;
+        let (_again, again_end) = monitor::pair().map_err(failed)?;
+        let life = Life::Saved {
+            ram: number(&handed),
+            monitor: number(&monitor_end),
+            again: number(&again_end),
+        };
+        let plan = plan(place, accel, &kind.resources, life);
+        let command = [handed, monitor_end, again_end]
+            .into_iter()
+            .fold(command(place, &plan, None), |command, one| {
+                command.descriptor(one)
+            });
+        let mut piped = boot(command, self.patience).await.map_err(explain)?;
+        let word = word_about(&(guest(kind) + spec::AGAIN)).map_err(Unsaved::Boot)?;
+        piped.write_all(word.as_bytes()).await.map_err(failed)?;
+        let said = piped.take_frame().await.map_err(explain)?;
+        let save = async {
+            let mut monitor = Monitor::greet(monitor).await?;
+            let state = state.try_clone()?.into();
+            monitor.save(&state).await
+        };
+        match tokio::time::timeout(self.patience, save).await {
+            Ok(saved) => saved.map_err(failed)?,
+            Err(_) => return Err(failed(io::ErrorKind::TimedOut.into())),
+        }
+        drop(piped);
+        Snapshot::seal(ram, state, said).await.map_err(failed)
+    }
+
+    /// A machine that goes on where it was saved.
+    async fn restore(
+        &self,
+        place: &Place,
+        accel: Accel,
+        kind: &Kind,
+        snapshot: &Snapshot,
+    ) -> Result<Machine> {
+        let failed = |error: io::Error| not_restored().with_source(error);
+        let group = group(place, &kind.resources)?;
+        let (ram, state) = (snapshot.ram(), snapshot.state().map_err(failed)?);
+        let (monitor, monitor_end) = monitor::pair().map_err(failed)?;
+        let (again, again_end) = monitor::pair().map_err(failed)?;
+        let life = Life::Restored {
+            ram: number(&ram),
+            monitor: number(&monitor_end),
+            again: number(&again_end),
+        };
+        let from = number(&state);
+        let plan = plan(place, accel, &kind.resources, life);
+        let command = [ram, state, monitor_end, again_end]
+            .into_iter()
+            .fold(command(place, &plan, group.as_ref()), |command, one| {
+                command.descriptor(one)
+            });
+        let mut piped = Piped::resume(command, snapshot.said.clone(), self.patience)?;
+        let word = new_word(kind)?;
+        let wake = async {
+            Monitor::greet(monitor).await?.restore(from).await?;
+            wake(again, &word).await
+        };
+        match tokio::time::timeout(self.patience, wake).await {
+            Ok(Ok(())) => Ok(Machine { piped, group }),
+            Ok(Err(error)) => Err(failed(io::Error::other(format!(
+                "{error}; {}",
+                piped.last_words().await.unwrap_or_default()
+            )))),
+            Err(_) => Err(failed(io::ErrorKind::TimedOut.into())),
+        }
+    }
+
+    fn identity(&self, place: &Place, accel: Accel, kind: &Kind) -> Identity {
+        let [kernel, initrd] = place.image.hashes();
+        Identity {
+            kernel,
+            initrd,
+            qemu: place.version.clone(),
+            processor: Place::processor(accel),
+            machine: spec::machine(&plan(place, accel, &kind.resources, Life::Whole)),
+            guest: guest(kind),
+        }
     }
 }
 
@@ -149,15 +244,19 @@ impl Launch for Launcher {
         // Never closed.
         let _slot = self.slots.acquire().await.ok();
         let accel = self.choose(place).await;
-        let group = group(place, &kind.resources)?;
-        let command = command(place, accel, &kind.resources, group.as_ref());
-        let mut piped = boot(command, self.patience).await.map_err(explain)?;
-        let word = new_word(kind)?;
-        let told = piped.write_all(word.as_bytes()).await;
-        told.map_err(|error| unavailable(SILENT).with_source(error))?;
-        // The guest's own first word.
-        piped.hear().await.map_err(explain)?;
-        Ok(Machine { piped, group })
+        let Some(snapshots) = &self.snapshots else {
+            return self.start(place, accel, kind).await;
+        };
+        let identity = self.identity(place, accel, kind);
+        let shelf = Shelf::of(place.image.directory(), place.counter_khz);
+        let record = || self.record(place, accel, kind);
+        if let Some(snapshot) = snapshots.get(&identity, shelf, record).await? {
+            match self.restore(place, accel, kind, &snapshot).await {
+                Ok(machine) => return Ok(machine),
+                Err(error) => snapshots.give_up(&identity, &error),
+            }
+        }
+        self.start(place, accel, kind).await
     }
 
     fn is_alive(guest: &mut Machine) -> bool {
@@ -177,18 +276,34 @@ async fn boot(command: Command, patience: Duration) -> Result<Piped> {
     )
 }
 
-fn command(place: &Place, accel: Accel, resources: &Resources, group: Option<&Group>) -> Command {
-    let (kernel, initrd) = (place.image.kernel(), place.image.initrd());
-    let plan = Plan {
-        kernel: &kernel,
-        initrd: &initrd,
+/// Says the word to a machine that was restored, and waits until it is itself.
+async fn wake(again: Blocking, word: &str) -> io::Result<()> {
+    let mut again = UnixStream::from_std(again)?;
+    again.write_all(word.as_bytes()).await?;
+    let mut answer = [0; READY.len()];
+    again.read_exact(&mut answer).await?;
+    if answer == READY {
+        Ok(())
+    } else {
+        Err(io::Error::other("its first process does not understand"))
+    }
+}
+
+fn plan<'a>(place: &'a Place, accel: Accel, resources: &'a Resources, life: Life) -> Plan<'a> {
+    Plan {
+        kernel: place.image.kernel(),
+        initrd: place.image.initrd(),
         accel,
         counter_khz: place.counter_khz,
         resources,
         drop_to: place.drop_to,
-    };
+        life,
+    }
+}
+
+fn command(place: &Place, plan: &Plan<'_>, group: Option<&Group>) -> Command {
     Command::new(place.program.to_string_lossy())
-        .args(spec::args(&plan))
+        .args(spec::args(plan))
         .current_dir("/")
         .control_groups(group.map(Group::dirs).unwrap_or_default())
 }
@@ -209,55 +324,46 @@ fn group(place: &Place, resources: &Resources) -> Result<Option<Group>> {
     Ok(Some(group))
 }
 
-/// How this version of QEMU is told to become nobody.
-async fn how_to_drop(program: &Path) -> Result<DropTo> {
-    let command = Command::new(program.to_string_lossy()).arg("--version");
-    let said = command
-        .run(Vec::new(), 4096)
-        .await
-        .map_err(|error| unavailable("QEMU cannot be started").with_source(error))?;
-    match version(&String::from_utf8_lossy(&said.stdout)) {
-        Some(version) if version >= RUN_WITH => Ok(DropTo::NobodyNew),
-        Some(_) => Ok(DropTo::Nobody),
-        None => Err(unavailable("the program is not QEMU").with_hint(INSTALL)),
-    }
-}
-
-fn version(said: &str) -> Option<(u32, u32)> {
-    let (_, rest) = said.split_once("QEMU emulator version ")?;
-    let mut numbers = rest.split(|letter: char| !letter.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-}
-
-const INSTALL: &str = "install QEMU: apt-get install qemu-system-x86";
-
 /// Says what became of a machine that does not start.
-fn explain(error: Error) -> Error {
+fn explain(error: Error, patience: Duration) -> Error {
+    const KNOWN: [(&str, &str); 8] = [
+        ("Error loading uncompressed kernel", NO_KERNEL),
+        ("kernel too", NO_KERNEL),
+        (
+            "Kernel panic",
+            "its kernel finds nothing to start, or cannot go on: make the image anew with toolexec \
+             image build",
+        ),
+        (
+            "toolexec-init: ",
+            "its guest does not start: make the image anew with toolexec image build",
+        ),
+        ("seccomp", NO_SECCOMP),
+        ("sandbox", NO_SECCOMP),
+        ("KVM", NO_KVM),
+        ("kvm", NO_KVM),
+    ];
     let causes = error.report().causes.concat();
-    let hint = if causes.contains("Error loading uncompressed kernel")
-        || causes.contains("kernel too")
-    {
-        "the kernel of the image is none that QEMU starts: make it anew with toolexec image build"
-    } else if causes.contains("seccomp") || causes.contains("sandbox") {
-        "this QEMU was built without seccomp"
-    } else if causes.contains("KVM") || causes.contains("kvm") {
-        "KVM does not run machines here: set accel to tcg, or leave it out"
-    } else {
-        "make the image anew with toolexec image build; a machine without KVM needs some seconds \
-         of a processor"
+    let known = KNOWN.iter().find(|(sign, _)| causes.contains(sign));
+    let cannot = unavailable(SILENT);
+    let cannot = match known {
+        Some((_, hint)) => cannot.with_hint(*hint),
+        None => cannot.with_hint(format!(
+            "it was silent for {} s; an emulated machine needs some seconds of a processor: give it \
+             more patience, or make the image anew with toolexec image build",
+            patience.as_secs_f64()
+        )),
     };
-    unavailable(SILENT).with_hint(hint).with_source(error)
+    cannot.with_source(error)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn not_saved(error: io::Error) -> Error {
+    unavailable("a virtual machine cannot be saved: each is started from nothing")
+        .with_hint("set snapshots to false, if that is to be so")
+        .with_source(error)
+}
 
-    #[test]
-    fn versions_are_told_apart() {
-        let said = "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)\nCopyright";
-        assert_eq!(version(said), Some((7, 2)));
-        assert_eq!(version("QEMU emulator version 10.0.2\n"), Some((10, 0)));
-        assert_eq!(version("runc version 1.1"), None);
-    }
+fn not_restored() -> Error {
+    unavailable("a virtual machine that was saved does not go on: others are started from nothing")
+        .with_hint("remove its image with `toolexec image rm` and make it anew with `toolexec image build`; or set snapshots to false")
 }

@@ -5,11 +5,15 @@
 //! reads its image only. Where KVM really starts a machine it is used; otherwise QEMU emulates the
 //! processor, which every machine can.
 //!
-//! Each program gets a machine of its own; some may be started ahead. It ends with its session and
-//! with this process.
+//! Each program gets a machine of its own, which ends with its session and with this process. The
+//! first of its kind is saved when its guest is ready, and all of that kind go on from there, each
+//! with a clock, random numbers and a name of its own. Some may be started ahead besides.
 
 mod guest;
 mod launch;
+mod monitor;
+mod place;
+mod snapshot;
 mod spec;
 
 use std::fmt;
@@ -19,6 +23,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use toolexec_core::Result;
+use toolexec_core::error::ErrorReport;
 use toolexec_core::sandbox::{
     Description, Isolation, Language, Limits, Sandbox, Session, SessionSpec,
 };
@@ -62,6 +67,7 @@ pub struct Builder {
     accel: Option<Accel>,
     warm: usize,
     patience: Duration,
+    snapshots: bool,
 }
 
 impl QemuSandbox {
@@ -73,6 +79,7 @@ impl QemuSandbox {
             accel: None,
             warm: WARM,
             patience: PATIENCE,
+            snapshots: true,
         }
     }
 
@@ -94,6 +101,12 @@ impl QemuSandbox {
     /// What runs the machines, once one was started.
     pub fn accel(&self) -> Option<Accel> {
         self.pool.launcher().accel()
+    }
+
+    /// Why machines were started from nothing that could have been restored, or why a snapshot is
+    /// not kept for others: the last problem there was. It was logged as a warning too.
+    pub fn problem(&self) -> Option<ErrorReport> {
+        self.pool.launcher().problem()
     }
 }
 
@@ -129,9 +142,22 @@ impl Builder {
         self
     }
 
+    /// Whether machines are restored from one that was saved; they are, otherwise. Snapshots are
+    /// kept beside the image, eight at most.
+    pub fn snapshots(mut self, are_used: bool) -> Self {
+        self.snapshots = are_used;
+        self
+    }
+
     /// The sandbox. Nothing is started yet.
     pub fn build(self) -> QemuSandbox {
-        let launcher = Launcher::new(self.program, self.source, self.accel, self.patience);
+        let launcher = Launcher::new(
+            self.program,
+            self.source,
+            self.accel,
+            self.patience,
+            self.snapshots,
+        );
         QemuSandbox {
             pool: Pool::new(launcher, Size::warm(self.warm)),
         }

@@ -1,7 +1,7 @@
 //! What is made of an image and of limits. Nothing here touches the machine.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::PathBuf;
 
 use toolexec_core::sandbox::{Enforcement, Enforcer, LimitName};
 
@@ -21,15 +21,28 @@ pub(super) const THREADS: u64 = 32;
 pub(super) const NOBODY: u32 = 65534;
 
 /// A machine that is to be started.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Plan<'a> {
-    pub(super) kernel: &'a Path,
-    pub(super) initrd: &'a Path,
+    pub(super) kernel: PathBuf,
+    pub(super) initrd: PathBuf,
     pub(super) accel: Accel,
     /// Counts of this machine's processor in a millisecond.
     pub(super) counter_khz: u64,
     pub(super) resources: &'a Resources,
     pub(super) drop_to: DropTo,
+    pub(super) life: Life,
+}
+
+/// How a machine comes to its guest. The numbers are those of descriptors that QEMU has: the
+/// machine's memory, its monitor, and the port on which it hears the host's word once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    /// It starts, and is never saved.
+    Whole,
+    /// It starts, and is saved when its guest is ready.
+    Saved { ram: i32, monitor: i32, again: i32 },
+    /// It goes on where it was saved.
+    Restored { ram: i32, monitor: i32, again: i32 },
 }
 
 /// Whom QEMU becomes when it has opened its files, and how that is said.
@@ -61,8 +74,16 @@ pub(super) fn args(plan: &Plan<'_>) -> Vec<OsString> {
         DropTo::Nobody => Some(["-runas".to_owned(), nobody]),
         DropTo::NobodyNew => Some(["-run-with".to_owned(), format!("user={nobody}")]),
     };
+    let mut board = "microvm,x-option-roms=off,isa-serial=on,rtc=on".to_owned();
+    if plan.life != Life::Whole {
+        board.push_str(",memory-backend=ram");
+    }
+    let ports = match plan.life {
+        Life::Whole => "virtio-serial-device,max_ports=2",
+        _ => "virtio-serial-device,max_ports=3",
+    };
     let fixed = [
-        ["-M", "microvm,x-option-roms=off,isa-serial=on,rtc=on"],
+        ["-M", &board],
         ["-accel", &accel],
         ["-cpu", cpu],
         ["-smp", "1"],
@@ -70,7 +91,7 @@ pub(super) fn args(plan: &Plan<'_>) -> Vec<OsString> {
         ["-display", "none"],
         ["-sandbox", &sandbox],
         ["-chardev", "stdio,id=host,signal=off"],
-        ["-device", "virtio-serial-device,max_ports=2"],
+        ["-device", ports],
         ["-device", "virtserialport,chardev=host"],
         ["-serial", "file:/dev/stderr"],
         ["-append", &kernel_args(plan)],
@@ -80,12 +101,70 @@ pub(super) fn args(plan: &Plan<'_>) -> Vec<OsString> {
         .map(OsString::from)
         .to_vec();
     all.extend(fixed.into_iter().flatten());
+    all.extend(life(plan).into_iter().flatten().map(OsString::from));
     all.extend(user.into_iter().flatten().map(OsString::from));
-    for (option, file) in [("-kernel", plan.kernel), ("-initrd", plan.initrd)] {
+    for (option, file) in [("-kernel", &plan.kernel), ("-initrd", &plan.initrd)] {
         all.push(option.into());
         all.push(file.into());
     }
     all
+}
+
+/// What a machine has besides that is saved, or was.
+fn life(plan: &Plan<'_>) -> Vec<[String; 2]> {
+    let (ram, monitor, again, share) = match plan.life {
+        Life::Whole => return Vec::new(),
+        Life::Saved {
+            ram,
+            monitor,
+            again,
+        } => (ram, monitor, again, "on"),
+        Life::Restored {
+            ram,
+            monitor,
+            again,
+        } => (ram, monitor, again, "off"),
+    };
+    let size = memory(plan.resources) / MIB;
+    let ram = format!(
+        "memory-backend-file,id=ram,size={size}M,mem-path=/proc/self/fd/{ram},share={share}"
+    );
+    let mut all = vec![
+        ["-object".to_owned(), ram],
+        ["-chardev".to_owned(), format!("socket,id=again,fd={again}")],
+        [
+            "-device".to_owned(),
+            "virtserialport,chardev=again".to_owned(),
+        ],
+        [
+            "-chardev".to_owned(),
+            format!("socket,id=monitor,fd={monitor}"),
+        ],
+        ["-mon".to_owned(), "chardev=monitor,mode=control".to_owned()],
+    ];
+    if share == "off" {
+        all.push(["-incoming".to_owned(), "defer".to_owned()]);
+    }
+    all
+}
+
+/// What QEMU is told of a machine that is saved, with nothing in it that differs from one start to
+/// the next: by this it is told apart from others.
+pub(super) fn machine(plan: &Plan<'_>) -> String {
+    let nameless = Plan {
+        kernel: PathBuf::new(),
+        initrd: PathBuf::new(),
+        counter_khz: 0,
+        life: Life::Saved {
+            ram: 0,
+            monitor: 0,
+            again: 0,
+        },
+        ..plan.clone()
+    };
+    let all = args(&nameless);
+    let texts = all.iter().map(|arg| arg.to_string_lossy());
+    texts.collect::<Vec<_>>().join(" ")
 }
 
 fn kernel_args(plan: &Plan<'_>) -> String {
@@ -121,6 +200,9 @@ pub(super) fn quota(cpus: u64) -> u64 {
     (cpus * PERIOD / 1000).max(1000)
 }
 
+/// What a machine that is saved is told besides: where its word comes once more.
+pub(super) const AGAIN: &str = " again=/dev/vport0p2";
+
 /// What is enforced where QEMU is in a group of these controllers.
 pub(super) fn enforcement(controllers: &[Controller]) -> Enforcement {
     let mut all = vec![
@@ -142,18 +224,19 @@ pub(super) fn enforcement(controllers: &[Controller]) -> Enforcement {
 mod tests {
     use super::*;
 
-    fn line(accel: Accel, drop_to: DropTo) -> String {
+    fn line(accel: Accel, drop_to: DropTo, life: Life) -> String {
         let resources = Resources {
             memory: Some(64 * MIB),
             ..Resources::default()
         };
         let plan = Plan {
-            kernel: Path::new("/images/kernel"),
-            initrd: Path::new("/images/initrd"),
+            kernel: "/images/kernel".into(),
+            initrd: "/images/initrd".into(),
             accel,
             counter_khz: 2_596_000,
             resources: &resources,
             drop_to,
+            life,
         };
         let args: Vec<String> = args(&plan)
             .into_iter()
@@ -165,7 +248,7 @@ mod tests {
     #[test]
     fn an_emulated_machine_is_told_the_time_and_qemu_becomes_nobody() {
         assert_eq!(
-            line(Accel::Tcg, DropTo::Nobody),
+            line(Accel::Tcg, DropTo::Nobody, Life::Whole),
             "-nodefaults -no-user-config -no-reboot \
              -M microvm,x-option-roms=off,isa-serial=on,rtc=on -accel tcg,tb-size=96 -cpu max \
              -smp 1 -m 192 -display none \
@@ -176,17 +259,52 @@ mod tests {
              no_timer_check sysctl.vm.overcommit_memory=1 tsc_early_khz=2596000 tsc=reliable mitigations=off \
              -runas 65534:65534 -kernel /images/kernel -initrd /images/initrd"
         );
-        assert!(line(Accel::Tcg, DropTo::NobodyNew).contains(" -run-with user=65534:65534 "));
+        assert!(
+            line(Accel::Tcg, DropTo::NobodyNew, Life::Whole)
+                .contains(" -run-with user=65534:65534 ")
+        );
     }
 
     #[test]
     fn with_kvm_the_machine_has_the_processor_as_it_is() {
-        let line = line(Accel::Kvm, DropTo::Itself);
+        let line = line(Accel::Kvm, DropTo::Itself, Life::Whole);
         assert!(line.contains(" -accel kvm -cpu host "), "{line}");
         assert!(line.contains(",elevateprivileges=deny "), "{line}");
         assert!(
             !line.contains("tsc") && !line.contains("mitigations"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn a_restored_machine_is_the_one_that_was_saved_with_a_view_of_its_memory() {
+        let (ram, monitor, again) = (3, 4, 5);
+        let saved = line(
+            Accel::Tcg,
+            DropTo::Itself,
+            Life::Saved {
+                ram,
+                monitor,
+                again,
+            },
+        );
+        let own = " -object memory-backend-file,id=ram,size=192M,mem-path=/proc/self/fd/3,share=on \
+                   -chardev socket,id=again,fd=5 -device virtserialport,chardev=again \
+                   -chardev socket,id=monitor,fd=4 -mon chardev=monitor,mode=control -kernel";
+        assert!(saved.contains(own), "{saved}");
+        let restored = line(
+            Accel::Tcg,
+            DropTo::Itself,
+            Life::Restored {
+                ram,
+                monitor,
+                again,
+            },
+        );
+        let waiting = "mode=control -incoming defer";
+        let wanted = saved
+            .replace("share=on", "share=off")
+            .replace("mode=control", waiting);
+        assert_eq!(restored, wanted);
     }
 }

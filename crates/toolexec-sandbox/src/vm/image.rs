@@ -99,8 +99,15 @@ impl Images {
             Err(_) => drop(fs::remove_dir_all(&directory)),
         }
         self.keep(&parts, &directory).map_err(|error| {
+            let hint = match error.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    "make room where images are kept: `toolexec image ls` shows them, and \
+                     `toolexec image rm` removes those that are not needed"
+                }
+                _ => "the cache directory must be writable, and only for this user",
+            };
             unavailable("the image of the virtual machine cannot be written")
-                .with_hint("the cache directory must be writable, and only for this user")
+                .with_hint(hint)
                 .with_source(error)
         })?;
         Image::open(&directory)
@@ -250,6 +257,11 @@ impl Image {
         self.manifest.kernel.bytes + self.manifest.initrd.bytes
     }
 
+    /// The hashes of its kernel and of that file system.
+    pub(crate) fn hashes(&self) -> [String; 2] {
+        [&self.manifest.kernel, &self.manifest.initrd].map(|file| file.sha256.clone())
+    }
+
     /// Its kernel.
     pub fn kernel(&self) -> PathBuf {
         self.directory.join(KERNEL)
@@ -342,9 +354,20 @@ fn programs(init: &[u8], guest: &[u8]) -> String {
 }
 
 fn no_kernel(error: KernelError) -> Error {
-    unavailable("there is no kernel for virtual machines")
-        .with_hint("make an image: toolexec image build")
-        .with_source(error)
+    let cannot = |why: &str| unavailable(&format!("the kernel cannot be used: {why}"));
+    let problem = match &error {
+        KernelError::NoKernel(_) => unavailable("there is no kernel for virtual machines"),
+        KernelError::NoModule { module, .. } => cannot(&format!("it has no module {module}")),
+        KernelError::Packed(_) => {
+            cannot("a module is packed in a way that is not known (xz and zstd are), or damaged")
+        }
+        KernelError::Read { .. } => cannot("it cannot be read"),
+        KernelError::NoImage(why) => cannot(why),
+    };
+    let hint = "`toolexec image build` downloads one where apt knows linux-image-cloud-amd64; or \
+                unpack the package of a kernel for x86_64 and name the directory: \
+                toolexec image build --kernel DIRECTORY";
+    problem.with_hint(hint).with_source(error)
 }
 
 fn damaged(what: &str) -> Error {
@@ -377,7 +400,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, content).unwrap();
         };
-        put("boot/vmlinuz-6.1", b"\x7fELF kernel");
+        put("boot/vmlinuz-6.1", &vmlinux::fake_kernel());
         put("lib/modules/6.1/virtio_mmio.ko", b"\x7fELF\0depends=\0");
         put("lib/modules/6.1/virtio_console.ko", b"\x7fELF\0depends=\0");
         put("guest", b"\x7fELF guest");
@@ -426,7 +449,9 @@ mod tests {
             problem(),
             format!("{prefix} initrd has {is} bytes instead of {was}")
         );
-        fs::write(image.kernel(), b"\x7fELF kernek").unwrap();
+        let mut other = vmlinux::fake_kernel();
+        other[119] = 1;
+        fs::write(image.kernel(), other).unwrap();
         assert_eq!(problem(), format!("{prefix} kernel was changed"));
         assert_eq!(images.build(root.path(), &guest).unwrap(), image);
         assert_eq!(fs::read(image.initrd()).unwrap(), whole);

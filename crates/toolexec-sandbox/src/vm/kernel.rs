@@ -2,8 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use crate::packed;
+
+/// The largest module, unpacked.
+const MAX_MODULE: u64 = 64 << 20;
 
 /// A kernel as its package unpacks, or as it is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,9 +44,9 @@ pub(crate) enum KernelError {
         /// The module.
         module: String,
     },
-    /// A module is compressed in a way that is not known.
-    #[error("{} is compressed; only modules that are not are known here", .0.display())]
-    Compressed(PathBuf),
+    /// A module is packed in a way that is not known, or damaged.
+    #[error("{} is packed in a way that is not known, or damaged", .0.display())]
+    Packed(PathBuf),
     /// A file cannot be read.
     #[error("{} cannot be read: {source}", path.display())]
     Read {
@@ -50,8 +55,8 @@ pub(crate) enum KernelError {
         /// Why.
         source: io::Error,
     },
-    /// The image is none, or its kernel is packed in a way that is not known.
-    #[error("this is no kernel image: {0}")]
+    /// The image is none, or none that machines start.
+    #[error("{0}")]
     NoImage(&'static str),
 }
 
@@ -123,10 +128,8 @@ impl Kernel {
             version: self.version.clone(),
             module: name.to_owned(),
         })?;
-        let content = read(path)?;
-        if !content.starts_with(b"\x7fELF") {
-            return Err(KernelError::Compressed(path.clone()));
-        }
+        let packed = read(path)?;
+        let content = unpack(packed).ok_or_else(|| KernelError::Packed(path.clone()))?;
         for needed in needs(&content) {
             self.load(&needed, paths, ordered)?;
         }
@@ -174,6 +177,21 @@ fn needs(content: &[u8]) -> Vec<String> {
     names.map(|name| name.replace('-', "_")).collect()
 }
 
+/// A module as the kernel takes it. Debian packs them with xz since version 13, and Ubuntu with
+/// Zstandard.
+fn unpack(module: Vec<u8>) -> Option<Vec<u8>> {
+    const XZ: &[u8] = b"\xfd7zXZ\0";
+    let content = if module.starts_with(XZ) {
+        let mut content = Vec::new();
+        let reader = lzma_rust2::XzReader::new(&*module, true);
+        reader.take(MAX_MODULE).read_to_end(&mut content).ok()?;
+        content
+    } else {
+        packed::unpack(&module, MAX_MODULE).ok()?.into_owned()
+    };
+    content.starts_with(b"\x7fELF").then_some(content)
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, KernelError> {
     fs::read(path).map_err(|source| KernelError::Read {
         path: path.to_owned(),
@@ -184,6 +202,11 @@ fn read(path: &Path) -> Result<Vec<u8>, KernelError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PLAIN: &[u8] = b"\x7fELF module\x00depends=\x00";
+    const XZ_PACKED: &[u8] = b"\xfd7zXZ\x00\x00\x01i\x22\xde6\x02\x00!\x01\x16\x00\x00\x00t/\xe5\xa3\x01\x00\x14\x7fELF module\x00depends=\x00\x00\x00\x00\x00\xb5\xd8=\x97\x00\x01)\x15+\xce\x1d\x09\x90B\x99\x0d\x01\x00\x00\x00\x00\x01YZ";
+    const ZSTD_PACKED: &[u8] =
+        b"(\xb5/\xfd\x04h\xa9\x00\x00\x7fELF module\x00depends=\x00eM\xbb\xed";
 
     fn put(root: &Path, path: &str, content: &[u8]) {
         let path = root.join(path);
@@ -228,10 +251,11 @@ mod tests {
             "lib/modules/1/kernel/b/console.ko",
             &module("virt-io,ring"),
         );
+        put(root.path(), "lib/modules/1/kernel/cut.ko.xz", b"\xfd7zXZ\0");
         put(
             root.path(),
-            "lib/modules/1/kernel/packed.ko.xz",
-            b"\xfd7zXZ\0",
+            "lib/modules/1/kernel/old.ko.gz",
+            b"\x1f\x8b\x08",
         );
         let kernel = Kernel::find_in(root.path()).unwrap();
         let modules = kernel.modules(&["console"], &["none", "ring"]).unwrap();
@@ -239,9 +263,27 @@ mod tests {
         assert_eq!(names, ["ring", "virt_io", "console"]);
         let missing = kernel.modules(&["none"], &[]).unwrap_err();
         assert_eq!(missing.to_string(), "the kernel 1 has no module none");
-        assert!(matches!(
-            kernel.modules(&[], &["packed"]).unwrap_err(),
-            KernelError::Compressed(_)
-        ));
+        for name in ["cut", "old"] {
+            assert!(matches!(
+                kernel.modules(&[name], &[]).unwrap_err(),
+                KernelError::Packed(_)
+            ));
+        }
+    }
+
+    /// `\x7fELF module` with a zero before and after `depends=`, as `xz --check=crc32 --lzma2` and
+    /// `zstd -19` pack it.
+    #[test]
+    fn modules_are_unpacked_whatever_a_distribution_packs_them_with() {
+        let root = tempfile::tempdir().unwrap();
+        put(root.path(), "boot/vmlinuz-1", b"");
+        put(root.path(), "lib/modules/1/plain.ko", PLAIN);
+        put(root.path(), "lib/modules/1/xz.ko.xz", XZ_PACKED);
+        put(root.path(), "lib/modules/1/zstd.ko.zst", ZSTD_PACKED);
+        let kernel = Kernel::find_in(root.path()).unwrap();
+        let modules = kernel.modules(&["plain", "xz", "zstd"], &[]).unwrap();
+        for module in modules {
+            assert_eq!(module.content, PLAIN, "{}", module.name);
+        }
     }
 }

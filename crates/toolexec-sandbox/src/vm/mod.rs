@@ -14,3 +14,5 @@ pub(crate) use image::hex;
 pub use image::{Image, Images};
 pub(crate) use source::Source;
 pub(crate) use word::{READY, how_ended, memory, new_word};
+#[cfg(feature = "qemu")]
+pub(crate) use word::{guest, word_about};

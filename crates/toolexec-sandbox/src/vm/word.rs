@@ -34,6 +34,14 @@ pub(crate) fn memory(resources: &Resources) -> u64 {
 /// # Errors
 /// When this machine has no random numbers.
 pub(crate) fn new_word(kind: &Kind) -> Result<String> {
+    word_about(&guest(kind))
+}
+
+/// What makes a machine itself, of now, and what [`guest`] says of its guest.
+///
+/// # Errors
+/// As [`new_word`].
+pub(crate) fn word_about(guest: &str) -> Result<String> {
     let mut seed = [0; 32];
     let filled = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty());
     match filled {
@@ -41,22 +49,24 @@ pub(crate) fn new_word(kind: &Kind) -> Result<String> {
         _ => return Err(unavailable("this machine has no random numbers")),
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.unwrap_or_default();
-    let guest = warm(kind.language);
-    Ok(word(now, &seed, &kind.resources, &guest))
+    Ok(word(now.unwrap_or_default(), &seed, guest))
 }
 
-fn word(now: Duration, seed: &[u8; 32], resources: &Resources, guest: &[&str]) -> String {
-    let seed = hex(seed);
-    let pids = GUEST_THREADS + resources.pids.unwrap_or_default();
-    let (seconds, nanos) = (now.as_secs(), now.subsec_nanos());
-    let mut word = format!("time={seconds}.{nanos} seed={seed} pids={pids}");
-    for arg in guest {
-        word.push_str(" arg=");
-        word.push_str(arg);
+/// What the first process is told of the guest: the processes it may have, and its arguments.
+pub(crate) fn guest(kind: &Kind) -> String {
+    let pids = GUEST_THREADS + kind.resources.pids.unwrap_or_default();
+    let mut text = format!("pids={pids}");
+    for arg in warm(kind.language) {
+        text.push_str(" arg=");
+        text.push_str(arg);
     }
-    word.push('\n');
-    word
+    text
+}
+
+fn word(now: Duration, seed: &[u8; 32], guest: &str) -> String {
+    let seed = hex(seed);
+    let (seconds, nanos) = (now.as_secs(), now.subsec_nanos());
+    format!("time={seconds}.{nanos} seed={seed} {guest}\n")
 }
 
 /// What the first process said of the end of the guest, on the console.
@@ -79,18 +89,21 @@ pub(crate) fn how_ended(console: &str) -> Option<Ended> {
 
 #[cfg(test)]
 mod tests {
+    use toolexec_core::sandbox::{Language, Limits};
+
     use super::*;
 
     #[test]
     fn a_word_says_what_the_first_process_reads() {
-        let resources = Resources {
+        let limits = Limits {
             pids: Some(2),
-            ..Resources::default()
+            ..Limits::default()
         };
+        let kind = Kind::new(Language::Python, None, &limits);
         let now = Duration::new(17, 5);
         let seed = "07".repeat(32);
         assert_eq!(
-            word(now, &[7; 32], &resources, &["--warm", "python"]),
+            word(now, &[7; 32], &guest(&kind)),
             format!("time=17.5 seed={seed} pids=10 arg=--warm arg=python\n")
         );
     }

@@ -5,13 +5,13 @@ use toolexec_testkit::contract::sandbox::{Programs, all};
 
 use crate::support::{Guests, Way};
 
-pub(crate) const JAVASCRIPT: Programs = Programs {
+const JAVASCRIPT: Programs = Programs {
     language: Language::JavaScript,
     two: "return 1 + 1",
     endless: "while (true) {}",
 };
 
-pub(crate) const PYTHON: Programs = Programs {
+const PYTHON: Programs = Programs {
     language: Language::Python,
     two: "return 1 + 1",
     endless: "while True:\n    pass",
@@ -19,7 +19,7 @@ pub(crate) const PYTHON: Programs = Programs {
 
 in_every_sandbox!(it_keeps_the_contract);
 
-pub(crate) async fn it_keeps_the_contract(way: Way) {
+async fn it_keeps_the_contract(way: Way) {
     let sandbox = way.sandbox(Guests::REAL);
     for language in way.languages() {
         let programs = match language {

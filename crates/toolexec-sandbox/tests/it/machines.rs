@@ -1,23 +1,32 @@
-//! An image of a virtual machine in which nothing would run.
+//! Images of virtual machines in which nothing would run.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use toolexec_sandbox::linux_guest::LinuxGuest;
-use toolexec_sandbox::vm::Images;
+use serde_json::json;
+use sha2::{Digest, Sha256};
 
-/// Of this kernel, with a program that is no guest.
+/// Of this kernel, whatever it is.
 pub(crate) fn image(work: &Path, kernel: &[u8]) -> PathBuf {
-    let put = |path: &str, content: &[u8]| {
-        let path = work.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
+    image_of(work, kernel, b"\x7fELF archive")
+}
+
+/// Of a kernel and of the file system that it starts with, whatever they are.
+pub(crate) fn image_of(work: &Path, kernel: &[u8], initrd: &[u8]) -> PathBuf {
+    let directory = work.join("images/vm-0");
+    fs::create_dir_all(&directory).unwrap();
+    let file = |name: &str, content: &[u8]| {
+        fs::write(directory.join(name), content).unwrap();
+        let hash = Sha256::digest(content);
+        let hash = hash.iter().fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").unwrap();
+            text
+        });
+        json!({"bytes": content.len(), "sha256": hash})
     };
-    put("boot/vmlinuz-1", kernel);
-    put("lib/modules/1/virtio_mmio.ko", b"\x7fELF\0depends=\0");
-    put("lib/modules/1/virtio_console.ko", b"\x7fELF\0depends=\0");
-    put("program", b"\x7fELF");
-    let guest = LinuxGuest::at(work.join("program"), None);
-    let images = Images::new(work.join("images"));
-    images.build(work, &guest).unwrap().directory().to_owned()
+    let (kernel, initrd) = (file("kernel", kernel), file("initrd", initrd));
+    let manifest = json!({"linux": "1", "programs": "", "kernel": kernel, "initrd": initrd});
+    fs::write(directory.join("image.json"), manifest.to_string()).unwrap();
+    directory
 }

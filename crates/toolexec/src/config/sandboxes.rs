@@ -92,6 +92,9 @@ pub struct QemuSection {
     pub image: Option<PathBuf>,
     /// What runs the machines. Default: kvm where a machine really starts with it.
     pub accel: Option<QemuAccel>,
+    /// Whether machines are restored from one that was saved when its guest was ready, which is
+    /// kept beside the image. Default: true.
+    pub snapshots: Option<bool>,
     /// How many machines of a kind are started ahead. Default: 0.
     pub warm: Option<usize>,
 }
@@ -169,6 +172,7 @@ impl super::Config {
                 program: qemu.program.clone(),
                 image: qemu.image.clone(),
                 kvm: qemu.accel.map(|accel| accel == QemuAccel::Kvm),
+                snapshots: qemu.snapshots,
                 warm: qemu.warm,
             })
             .firecracker(FirecrackerSetup {
@@ -191,7 +195,7 @@ mod tests {
     fn what_a_sandbox_is_to_use_is_read() {
         let text = "[code.runc]\nroot = \"/srv/debian\"\nwarm = 3\n[code.gvisor]\n\
                     program = \"runsc-2\"\nplatform = \"ptrace\"\n[code.qemu]\naccel = \"tcg\"\n\
-                    image = \"/srv/image\"\n[code.firecracker]\nsnapshots = false\n";
+                    image = \"/srv/image\"\nsnapshots = false\n[code.firecracker]\nsnapshots = false\n";
         let config = Config::parse(Path::new("t.toml"), text, &|_| None).unwrap();
         let code = &config.sections.code;
         let runc = RuncSection {
@@ -207,6 +211,7 @@ mod tests {
         let qemu = QemuSection {
             image: Some("/srv/image".into()),
             accel: Some(QemuAccel::Tcg),
+            snapshots: Some(false),
             ..QemuSection::default()
         };
         let firecracker = FirecrackerSection {

@@ -37,7 +37,7 @@ use super::{LANGUAGES, Tools};
 /// Adds the sandboxes that hold native code to what a macro is given. A new one goes here.
 macro_rules! walls {
     ($then:ident!($($given:tt)*)) => {
-        $then! { $($given)* process runc gvisor containerd docker }
+        $then! { $($given)* process runc gvisor containerd docker qemu }
     };
 }
 
@@ -264,28 +264,45 @@ fn make_containerd(_: Guests) -> Made {
     Err(Missing::feature("containerd"))
 }
 
-/// The guest in a virtual machine. Each start takes seconds, so that it runs its own suites.
-#[cfg(feature = "qemu")]
+/// The guest in a virtual machine.
 pub(crate) fn qemu() -> Way {
     Way {
         name: "qemu",
         profile: Profile::Hardened,
-        at_once: 4,
-        every: 100,
+        at_once: 6,
+        every: 200,
         programs: 20,
         kills: 2,
-        make: |guests| {
-            use toolexec_sandbox::qemu::QemuSandbox;
-            use toolexec_sandbox::vm::Images;
-            let kernel = toolexec_testkit::daemons::qemu()?;
-            let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
-            let guest = guests.linux();
-            let images = Images::new(cache.join("vm-images"));
-            images.build(&kernel, &guest).unwrap();
-            let builder = QemuSandbox::builder(guest, images);
-            Ok(Arc::new(builder.warm(guests.warm).build()))
-        },
+        make: make_qemu,
     }
+}
+
+#[cfg(all(feature = "qemu", target_os = "linux"))]
+fn make_qemu(guests: Guests) -> Made {
+    Ok(Arc::new(machines(guests)?.build()))
+}
+
+/// Machines of one image for all tests: those of a kind are saved once, and restored from then on.
+#[cfg(all(feature = "qemu", target_os = "linux"))]
+pub(crate) fn machines(guests: Guests) -> Result<toolexec_sandbox::qemu::Builder, Missing> {
+    use toolexec_sandbox::qemu::QemuSandbox;
+    use toolexec_sandbox::vm::Images;
+    static IMAGES: [OnceLock<PathBuf>; 2] = [OnceLock::new(), OnceLock::new()];
+    let kernel = daemons::qemu()?;
+    let images = Images::new(Path::new(env!("CARGO_TARGET_TMPDIR")).join("vm-images"));
+    let guest = guests.linux();
+    // Looking at all of an image takes a moment.
+    let image = IMAGES[usize::from(guests.program == Program::Hostile)].get_or_init(|| {
+        let image = images.build(&kernel, &guest).unwrap();
+        image.directory().to_owned()
+    });
+    let builder = QemuSandbox::builder(guest, images);
+    Ok(builder.image(image).warm(guests.warm))
+}
+
+#[cfg(not(all(feature = "qemu", target_os = "linux")))]
+fn make_qemu(_: Guests) -> Made {
+    Err(Missing::feature("qemu"))
 }
 
 /// The guest in a virtual machine of Firecracker, where there is one. Nothing installs it, so that

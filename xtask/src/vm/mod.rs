@@ -13,6 +13,8 @@ mod cpio;
 #[expect(dead_code, reason = "the sandbox needs more of it")]
 #[path = "../../../crates/toolexec-sandbox/src/vm/kernel.rs"]
 mod kernel;
+#[path = "../../../crates/toolexec-sandbox/src/vm/unpack.rs"]
+mod unpack;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::packed;
-
-/// The largest module, unpacked.
-const MAX_MODULE: u64 = 64 << 20;
+use super::unpack::unpack;
 
 /// A kernel as its package unpacks, or as it is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,21 +172,6 @@ fn needs(content: &[u8]) -> Vec<String> {
     let names = String::from_utf8_lossy(&rest[..end]);
     let names = names.split(',').filter(|name| !name.is_empty());
     names.map(|name| name.replace('-', "_")).collect()
-}
-
-/// A module as the kernel takes it. Debian packs them with xz since version 13, and Ubuntu with
-/// Zstandard.
-fn unpack(module: Vec<u8>) -> Option<Vec<u8>> {
-    const XZ: &[u8] = b"\xfd7zXZ\0";
-    let content = if module.starts_with(XZ) {
-        let mut content = Vec::new();
-        let reader = lzma_rust2::XzReader::new(&*module, true);
-        reader.take(MAX_MODULE).read_to_end(&mut content).ok()?;
-        content
-    } else {
-        packed::unpack(&module, MAX_MODULE).ok()?.into_owned()
-    };
-    content.starts_with(b"\x7fELF").then_some(content)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, KernelError> {

@@ -6,6 +6,7 @@ mod cpio;
 mod image;
 mod kernel;
 mod source;
+mod unpack;
 mod vmlinux;
 mod word;
 

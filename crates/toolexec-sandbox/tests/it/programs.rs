@@ -29,7 +29,7 @@ fn text<'a>(language: Language, javascript: &'a str, python: &'a str) -> &'a str
     }
 }
 
-async fn a_program_calls_a_tool_and_answers(way: Way) {
+pub(crate) async fn a_program_calls_a_tool_and_answers(way: Way) {
     for (language, executor, _) in way.each() {
         let source = text(
             language,
@@ -60,7 +60,7 @@ async fn calls_made_together_run_together(way: Way) {
     }
 }
 
-async fn a_failing_tool_is_caught(way: Way) {
+pub(crate) async fn a_failing_tool_is_caught(way: Way) {
     for (language, executor, _) in way.each() {
         let source = text(
             language,
@@ -85,7 +85,7 @@ async fn inputs_are_variables(way: Way) {
     }
 }
 
-async fn doubles_keep_their_last_bit(way: Way) {
+pub(crate) async fn doubles_keep_their_last_bit(way: Way) {
     // Read with less care, the last bit of each is another one.
     let numbers = json!([94.527_069_555_392_23, 23.308_445_025_757_262]);
     for (language, executor, _) in way.each() {

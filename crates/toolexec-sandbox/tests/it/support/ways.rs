@@ -37,7 +37,7 @@ use super::{LANGUAGES, Tools};
 /// Adds the sandboxes that hold native code to what a macro is given. A new one goes here.
 macro_rules! walls {
     ($then:ident!($($given:tt)*)) => {
-        $then! { $($given)* process runc gvisor containerd docker qemu }
+        $then! { $($given)* process runc gvisor containerd docker }
     };
 }
 

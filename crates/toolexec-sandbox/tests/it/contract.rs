@@ -19,7 +19,7 @@ const PYTHON: Programs = Programs {
 
 in_every_sandbox!(it_keeps_the_contract);
 
-async fn it_keeps_the_contract(way: Way) {
+pub(crate) async fn it_keeps_the_contract(way: Way) {
     let sandbox = way.sandbox(Guests::REAL);
     for language in way.languages() {
         let programs = match language {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use toolexec_testkit::peers::{self, Peer};
 
-use crate::program::{Place, assert_transcript};
+use crate::program::Place;
 
 /// A command that runs a script of the shell in a sandbox.
 fn shell(name: &str, script: &str, sandbox: &str) -> String {
@@ -25,7 +25,9 @@ fn run(place: &Place, tool: &str) -> (Option<i32>, Value) {
     let output = place.output(&["run", tool, "--format", "json"], "");
     let text = String::from_utf8_lossy(&output.stdout);
     let said = String::from_utf8_lossy(&output.stderr);
-    let value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}{said}"));
+    let read = |text: &str| serde_json::from_str::<Value>(text);
+    let value = read(&text).or_else(|_| read(&said).map(|error| error["error"].clone()));
+    let value = value.unwrap_or_else(|error| panic!("{error}: {text}{said}"));
     (output.status.code(), value)
 }
 
@@ -228,10 +230,32 @@ fn doctor_shows_sandboxes_and_tries_them() {
         ]
         .concat(),
     );
-    let doctor = place.transcript(&["doctor", "commands"]);
-    let gone = place.transcript(&["run", "commands:gone"]);
-    let strong = place.transcript(&["run", "commands:strong"]);
-    assert_transcript!(format!("{doctor}\n{gone}\n{strong}"));
+    let output = place.output(&["doctor", "commands", "--format", "json"], "");
+    assert_eq!(output.status.code(), Some(6));
+    let doctor: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let sandboxes: Vec<Value> = doctor["sources"][0]["sandboxes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| json!([one["of"], one["is"], one["error"]["message"]]))
+        .collect();
+    let none = "no sandbox isolates tools as much as the profile hardened demands";
+    let cannot = "something that the sandbox shows cannot be mounted";
+    let fine = "process, no network, memory 64 MiB, cpus 0.5, pids 20, disk 1 MiB";
+    let usual = "process, no network, memory 1 GiB, pids 256, disk 64 MiB";
+    assert_eq!(
+        sandboxes,
+        [
+            json!(["fine", fine, null]),
+            json!(["gone", usual, cannot]),
+            json!(["strong", "none", none]),
+        ]
+    );
+    for (tool, why) in [("gone", cannot), ("strong", none)] {
+        let (code, error) = run(&place, &format!("commands:{tool}"));
+        let message = format!("command {tool} cannot run in its sandbox: {why}");
+        assert_eq!((code, &error["message"]), (Some(6), &json!(message)));
+    }
 }
 
 #[test]

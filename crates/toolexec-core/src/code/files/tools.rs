@@ -109,6 +109,7 @@ impl Handler for Tool {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the others can fail")]
 fn list(files: &Files, _: &Args) -> Result<Value> {
     let written = files.written();
     let given = files

@@ -73,12 +73,12 @@ pub(crate) fn be_first(
     program: Vec<OsString>,
     host: &UnixStream,
     go: &OwnedFd,
-    ended: OwnedFd,
+    ended: &OwnedFd,
 ) -> ! {
     match lock_in(spec, program, host, go) {
         Ok(child) => {
             let _ = say(host, &Word::Started, None);
-            wait_for_all(child, &ended)
+            wait_for_all(child, ended)
         }
         Err(error) => {
             tell(host, &error);

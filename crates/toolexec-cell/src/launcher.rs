@@ -87,7 +87,7 @@ fn start(spec: &Spec, program: Vec<OsString>, host: &UnixStream) -> Result<(), J
     match clone_into(flag(NAMESPACES)).step("making namespaces")? {
         Clone::Inmate => {
             drop((start, end));
-            inmate::be_first(spec, program, host, &go, ended)
+            inmate::be_first(spec, program, host, &go, &ended)
         }
         Clone::Supervisor { pid, pidfd } => {
             drop((go, ended));

@@ -1,6 +1,7 @@
 //! The network of a program: nobody, or the host at one port.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use toolexec_jail::JailError;
@@ -18,5 +19,6 @@ pub(crate) fn set_up(listen: bool, host: &UnixStream) -> Result<(), JailError> {
         return Ok(());
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, PORT)).step("listening")?;
-    say(host, &Word::Listener, Some(listener.into())).step("handing over the listener")
+    let listener = OwnedFd::from(listener);
+    say(host, &Word::Listener, Some(&listener)).step("handing over the listener")
 }

@@ -119,7 +119,7 @@ pub(crate) fn take(mut socket: &UnixStream) -> io::Result<Spec> {
 }
 
 /// Says a word to the host, with a descriptor or without.
-pub(crate) fn say(socket: &UnixStream, word: &Word, with: Option<OwnedFd>) -> io::Result<()> {
+pub(crate) fn say(socket: &UnixStream, word: &Word, with: Option<&OwnedFd>) -> io::Result<()> {
     let mut text = serde_json::to_vec(word)?;
     text.truncate(LONGEST);
     text.push(b'\n');

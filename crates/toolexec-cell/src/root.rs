@@ -31,7 +31,7 @@ const DEVICE_LINKS: [(&str, &str); 5] = [
 
 /// A part of the host that waits to be mounted.
 struct Tree {
-    tree: OwnedFd,
+    fd: OwnedFd,
     target: PathBuf,
     is_dir: bool,
 }
@@ -63,7 +63,7 @@ pub(crate) fn enter(spec: &Spec) -> Result<(), JailError> {
     attach(tmp.as_fd(), Path::new("/tmp")).step("mounting /tmp")?;
     for one in trees.iter().chain(&devices) {
         put(one)
-            .map_err(|error| at(&one.target, error))
+            .map_err(|error| at(&one.target, &error))
             .step("mounting")?;
     }
     let root = fs::File::open("/").step("closing the root")?;
@@ -78,23 +78,23 @@ fn tree(mount: &Mount) -> Result<Tree, JailError> {
         let write = if mount.write { 0 } else { READ_ONLY };
         sys::set_flags(tree.as_fd(), write | NO_SUID | NO_DEVICES, true)?;
         Ok(Tree {
-            tree,
+            fd: tree,
             target: mount.target.clone(),
             is_dir,
         })
     };
     make()
-        .map_err(|error| at(&mount.source, error))
+        .map_err(|error| at(&mount.source, &error))
         .step("mounting")
 }
 
 fn device(name: &&str) -> Result<Tree, JailError> {
     let path = Path::new("/dev").join(name);
     let tree = open(&path)
-        .map_err(|error| at(&path, error))
+        .map_err(|error| at(&path, &error))
         .step("mounting")?;
     Ok(Tree {
-        tree,
+        fd: tree,
         target: path,
         is_dir: false,
     })
@@ -178,7 +178,7 @@ fn put(one: &Tree) -> io::Result<()> {
             fs::write(&one.target, "")?;
         }
     }
-    attach(one.tree.as_fd(), &one.target)
+    attach(one.fd.as_fd(), &one.target)
 }
 
 fn parent(path: &Path) -> io::Result<()> {
@@ -190,6 +190,6 @@ fn attach(tree: std::os::fd::BorrowedFd<'_>, target: &Path) -> io::Result<()> {
     Ok(move_mount(tree, c"", CWD, target, flags)?)
 }
 
-fn at(path: &Path, error: io::Error) -> io::Error {
+fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

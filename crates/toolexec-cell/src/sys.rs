@@ -67,8 +67,11 @@ pub(crate) fn loopback_up() -> io::Result<()> {
 #[repr(C, align(8))]
 struct Beside([u8; 64]);
 
+/// How large a descriptor is in a message.
+const DESCRIPTOR: libc::c_uint = 4;
+
 /// Sends bytes, with a descriptor or without.
-pub(crate) fn send(socket: &UnixStream, bytes: &[u8], with: Option<OwnedFd>) -> io::Result<()> {
+pub(crate) fn send(socket: &UnixStream, bytes: &[u8], with: Option<&OwnedFd>) -> io::Result<()> {
     let mut beside = Beside([0; 64]);
     let mut part = libc::iovec {
         iov_base: bytes.as_ptr().cast_mut().cast(),
@@ -78,11 +81,11 @@ pub(crate) fn send(socket: &UnixStream, bytes: &[u8], with: Option<OwnedFd>) -> 
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
-    if let Some(with) = &with {
+    if let Some(with) = with {
         message.msg_control = (&raw mut beside).cast();
         // SAFETY: computes a size; one descriptor takes less than there is room for.
         unsafe {
-            let size = size_of::<RawFd>() as libc::c_uint;
+            let size = DESCRIPTOR;
             message.msg_controllen = libc::CMSG_SPACE(size) as _;
             let header = libc::CMSG_FIRSTHDR(&raw const message);
             (*header).cmsg_level = libc::SOL_SOCKET;

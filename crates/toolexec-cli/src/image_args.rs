@@ -60,7 +60,7 @@ pub(crate) struct RootArgs {
     /// The release of Debian [default: bookworm].
     #[arg(long, requires = "with")]
     pub(crate) suite: Option<String>,
-    /// Where Debian's packages come from [default: http://deb.debian.org/debian].
+    /// Where Debian's packages come from [default: deb.debian.org].
     #[arg(long, value_name = "URL", requires = "with")]
     pub(crate) mirror: Option<String>,
     /// More packages of Debian; may be repeated.

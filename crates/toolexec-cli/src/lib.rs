@@ -111,7 +111,7 @@ async fn with_session(cli: Cli, printer: &mut Printer) -> Result<Exit, Failure> 
         Command::Search(args) => commands::search::run(&args, &session, printer).await,
         Command::Describe(args) => commands::describe::run(&args, &session, printer).await,
         Command::Code(args) => commands::code::run(&args, &session, printer).await,
-        Command::Repl(args) => commands::repl::run(&args, &session, printer).await,
+        Command::Repl(args) => Box::pin(commands::repl::run(&args, &session, printer)).await,
         Command::Session(args) => commands::session::host(args, &session, printer).await,
         Command::Types(args) => commands::types::run(&args, &session, printer).await,
         Command::List(args) => commands::list::run(&args, &session, printer).await,

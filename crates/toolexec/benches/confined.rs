@@ -23,11 +23,16 @@ use toolexec_testkit::peers::{self, Peer};
 fn executor(data: &Path) -> Option<Executor> {
     let inside = peers::require_stdio(Peer::Filesystem, Path::new("/data"))?;
     let outside = peers::require_stdio(Peer::Filesystem, data)?;
+    // Texts and lists of them are written in TOML as in JSON.
     let text = format!(
-        "[servers.plain]\ncommand = {:?}\nargs = {:?}\n\
-         [servers.confined]\ncommand = {:?}\nargs = {:?}\n[servers.confined.sandbox]\n\
-         mounts = [{{ path = {:?}, at = \"/data\" }}]\n",
-        outside.program, outside.args, inside.program, inside.args, data
+        "[servers.plain]\ncommand = {}\nargs = {}\n\
+         [servers.confined]\ncommand = {}\nargs = {}\n[servers.confined.sandbox]\n\
+         mounts = [{{ path = {}, at = \"/data\" }}]\n",
+        json!(outside.program),
+        json!(outside.args),
+        json!(inside.program),
+        json!(inside.args),
+        json!(data)
     );
     let config = Config::parse(Path::new("bench.toml"), &text, &|_| None).expect("it is read");
     let places = Places {

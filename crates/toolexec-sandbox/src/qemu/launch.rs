@@ -222,7 +222,7 @@ impl Launcher {
         }
     }
 
-    fn identity(&self, place: &Place, accel: Accel, kind: &Kind) -> Identity {
+    fn identity(place: &Place, accel: Accel, kind: &Kind) -> Identity {
         let [kernel, initrd] = place.image.hashes();
         Identity {
             kernel,
@@ -247,10 +247,10 @@ impl Launch for Launcher {
         let Some(snapshots) = &self.snapshots else {
             return self.start(place, accel, kind).await;
         };
-        let identity = self.identity(place, accel, kind);
-        let shelf = Shelf::of(place.image.directory(), place.counter_khz);
+        let identity = Self::identity(place, accel, kind);
+        let kept = Shelf::of(place.image.directory(), place.counter_khz);
         let record = || self.record(place, accel, kind);
-        if let Some(snapshot) = snapshots.get(&identity, shelf, record).await? {
+        if let Some(snapshot) = snapshots.get(&identity, kept, record).await? {
             match self.restore(place, accel, kind, &snapshot).await {
                 Ok(machine) => return Ok(machine),
                 Err(error) => snapshots.give_up(&identity, &error),

@@ -235,13 +235,14 @@ mod tests {
 
     #[test]
     fn what_is_passed_on_is_looked_at() {
-        let all = |change: fn(&mut Recipe)| {
+        type Change = fn(&mut Recipe);
+        let all = |change: Change| {
             let mut recipe = Recipe::new([Toolchain::Python]);
             change(&mut recipe);
             let failure = recipe.check().err();
             failure.map(|error| error.guest_message().to_owned())
         };
-        let cases: [(fn(&mut Recipe), Option<&str>); 8] = [
+        let cases: [(Change, Option<&str>); 8] = [
             (|_| {}, None),
             (
                 |recipe| recipe.pip = ["numpy==2.1.0".to_owned()].into(),

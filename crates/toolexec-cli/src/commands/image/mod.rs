@@ -53,7 +53,7 @@ pub(crate) async fn run(
     let roots = Roots::below(cache.as_deref());
     match args.task {
         ImageTask::Build(args) if !args.with.is_empty() => {
-            let made = root::build(&roots, args, session, printer).await?;
+            let made = Box::pin(root::build(&roots, args, session, printer)).await?;
             show(&[of_root(&made)], printer)?;
         }
         ImageTask::Build(args) => {

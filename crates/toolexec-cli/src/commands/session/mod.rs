@@ -154,7 +154,7 @@ async fn exec(
     });
     let mut connection = Connection::open(place, &args.id).await?;
     let token = CancellationToken::new();
-    let talk = async {
+    let asked = async {
         let (exit, _) = connection.ask(task, Some(&token), printer).await?;
         Ok(exit)
     };
@@ -163,7 +163,7 @@ async fn exec(
         Exit::Interrupted => signal,
         other => other,
     };
-    interruptible(&token, talk, after).await
+    interruptible(&token, asked, after).await
 }
 
 async fn ls(place: &Place, printer: &mut Printer) -> Result<Exit, Failure> {

@@ -11,6 +11,8 @@ use toolexec::{Error, ErrorKind};
 
 use crate::diagnostics::Failure;
 
+/// What others than the owner may do, of the mode of a file.
+const OF_OTHERS: u32 = 0o077;
 /// Logs of sessions that are gone are kept for this long.
 const KEEP_LOGS: Duration = Duration::from_hours(7 * 24);
 /// The longest address of a socket, with the zero at its end.
@@ -54,7 +56,7 @@ impl Place {
         let what = "the directory of sessions cannot be looked at";
         let meta = fs::symlink_metadata(&self.0).map_err(|error| failed(what, error))?;
         let is_own = meta.uid() == rustix::process::geteuid().as_raw();
-        if meta.is_dir() && is_own && meta.mode() & 0o077 == 0 {
+        if meta.is_dir() && is_own && meta.mode() & OF_OTHERS == 0 {
             return Ok(());
         }
         let message = format!(

@@ -80,7 +80,7 @@ impl Snapshots {
     pub(super) async fn get<F>(
         &self,
         identity: &Identity,
-        shelf: Shelf,
+        kept: Shelf,
         record: impl FnOnce() -> F,
     ) -> Result<Option<Arc<Snapshot>>>
     where
@@ -88,8 +88,8 @@ impl Snapshots {
     {
         let cell = self.cell(identity);
         let found = cell.get_or_try_init(|| async {
-            let shelf = Arc::new(shelf);
-            let (on, wanted) = (shelf.clone(), identity.clone());
+            let place = Arc::new(kept);
+            let (on, wanted) = (place.clone(), identity.clone());
             match blocking(move || on.load(&wanted)).await {
                 Ok(Some(snapshot)) => return Ok(Some(Arc::new(snapshot))),
                 Ok(None) => {}
@@ -105,7 +105,7 @@ impl Snapshots {
             };
             let (kept, wanted) = (snapshot.clone(), identity.clone());
             // It serves this process all the same.
-            if let Err(error) = blocking(move || shelf.keep(&wanted, &kept)).await {
+            if let Err(error) = blocking(move || place.keep(&wanted, &kept)).await {
                 self.tell(&error);
             }
             Ok(Some(snapshot))

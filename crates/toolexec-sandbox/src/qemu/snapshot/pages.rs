@@ -111,7 +111,8 @@ mod tests {
             file.read_exact_at(&mut bytes, 0).unwrap();
             bytes
         };
-        assert!(all(&original) == all(&copied));
+        let are_same = all(&original) == all(&copied);
+        assert!(are_same);
         assert!(copied.metadata().unwrap().blocks() <= 8 * 8);
         // Whatever of it is written down, the hash is that of what it holds.
         let dense = tempfile::tempfile().unwrap();

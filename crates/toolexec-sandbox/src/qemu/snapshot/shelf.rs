@@ -275,7 +275,8 @@ mod tests {
         shelf.keep(&own, &made).unwrap();
         let loaded = shelf.load(&own).unwrap().unwrap();
         assert_eq!(loaded.said, b"hello");
-        assert!(all(&loaded) == all(&made));
+        let are_same = all(&loaded) == all(&made);
+        assert!(are_same);
         assert!(shelf.load(&identity("10.0")).unwrap().is_none());
         // Measured a little otherwise, it is the same processor; twice as fast, it is another.
         let (alike, other) = (1_000_900, 2_000_000);

@@ -92,12 +92,11 @@ fn follow(path: &Path, search: &str, steps: usize, code: &mut Vec<PathBuf>) {
 fn note(path: &Path, code: &mut Vec<PathBuf>) {
     let more = match place(path) {
         _ if is_system(path) => return,
-        Some(Place::Modules(dir)) => vec![dir],
+        Some(Place::Modules(dir) | Place::Interpreter(dir)) => vec![dir],
         Some(Place::Environment(dir, base)) => {
             let base = base.filter(|base| !is_system(base));
             [Some(dir), base].into_iter().flatten().collect()
         }
-        Some(Place::Interpreter(dir)) => vec![dir],
         None => vec![path.to_owned()],
     };
     for one in more {

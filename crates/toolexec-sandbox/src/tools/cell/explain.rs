@@ -29,20 +29,20 @@ pub(super) fn launcher(error: SpawnError) -> SpawnError {
 
 /// A step of the launcher that failed, and what it wrote.
 pub(super) fn step(error: GiveError, program: Option<&str>, said: Option<String>) -> ConfineError {
-    let (name, errno) = match &error {
-        GiveError::Step { step, errno, .. } => (step.as_str(), *errno),
-        _ => {
-            let silent = broken(error);
-            return match said {
-                Some(said) => silent.with_source(said),
-                None => silent,
-            };
-        }
+    let GiveError::Step {
+        step: name, errno, ..
+    } = &error
+    else {
+        let silent = broken(error);
+        return match said {
+            Some(said) => silent.with_source(said),
+            None => silent,
+        };
     };
     let program = program.map_or("the program", |program| {
         program.rsplit('/').next().unwrap_or(program)
     });
-    let (message, hint) = match (name, errno) {
+    let (message, hint) = match (name.as_str(), *errno) {
         ("executing the program", Some(NOT_FOUND)) => (
             format!(
                 "{program} cannot be executed in its sandbox: what interprets or loads it is not there"

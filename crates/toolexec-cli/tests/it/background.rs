@@ -279,7 +279,7 @@ fn an_idle_session_ends_by_itself() {
         .unwrap()
         .flatten()
         .map(|entry| entry.file_name().into_string().unwrap())
-        .filter(|name| !name.ends_with(".log") && name != "lock")
+        .filter(|name| !name.contains(".log") && name != "lock")
         .collect();
     assert_eq!(left, Vec::<String>::new());
 }

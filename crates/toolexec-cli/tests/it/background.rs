@@ -159,6 +159,14 @@ fn programs_end_with_the_codes_of_code() {
         assert_eq!(ended, Some(code), "{program}: {err}");
         assert_eq!(sessions.exec("s1", "kept"), "1\n", "after {program}");
     }
+    // Where it was stopped cannot be found again.
+    let (code, _, err) = sessions.run(&["fork", "s1"], "");
+    let stopped = "error: the session cannot be forked: one of its programs was stopped before its \
+                   end, and what that left cannot be made again";
+    assert_eq!((code, err.lines().next()), (Some(6), Some(stopped)));
+    sessions.run(&["stop", "s1"], "");
+    sessions.start(&["--max-memory", "64m"]);
+    assert_eq!(sessions.exec("s1", "const kept = 1; null"), "");
     let program = "const all = []; while (true) all.push('x'.repeat(1e6) + all.length)";
     let (code, _, err) = sessions.run(&["exec", "s1", "-e", program], "");
     let lost = "warning: the session s1 is lost with this program, and its variables; a fork of it \

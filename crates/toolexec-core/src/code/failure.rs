@@ -187,6 +187,18 @@ impl CodeError {
         !nothing_ran && self.problems.is_empty()
     }
 
+    /// Whether the program was stopped somewhere, which would be elsewhere another time.
+    pub(super) fn is_of_a_stop(&self) -> bool {
+        match self.kind {
+            CodeErrorKind::Cancelled => true,
+            CodeErrorKind::Limit => {
+                let limit = self.limit.as_ref().map(|excess| excess.name);
+                limit != Some(LimitName::Result)
+            }
+            _ => false,
+        }
+    }
+
     /// The guest ended before the program did.
     pub(super) fn lost(ended: Option<&Ended>) -> Self {
         let how = match ended {

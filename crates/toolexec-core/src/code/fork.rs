@@ -8,7 +8,7 @@ use super::failure::CodeErrorKind;
 use super::program::{End, differs};
 use super::session::{CodeSession, send};
 use super::submission::Submission;
-use super::tape::{MAX_TAPE, Replay, Taped};
+use super::tape::{MAX_TAPE, Replay, Taped, Unkept};
 use crate::context::{CallBudget, CallContext};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sandbox::{Guest, Session};
@@ -78,13 +78,23 @@ impl CodeSession {
         let Some(tape) = &self.tape else {
             return Err(cannot("this session cannot be forked".to_owned()));
         };
-        let Some(programs) = tape.programs() else {
-            let why = format!(
-                "the session cannot be forked: its programs and what tools answered them are more \
-                 than the {} MiB that are kept",
-                MAX_TAPE >> 20
-            );
-            return Err(cannot(why).with_hint("fork a session before it gets much data from tools"));
+        let programs = match tape.programs() {
+            Ok(programs) => programs,
+            Err(Unkept::TooLarge) => {
+                let why = format!(
+                    "the session cannot be forked: its programs and what tools answered them are \
+                     more than the {} MiB that are kept",
+                    MAX_TAPE >> 20
+                );
+                let hint = "fork a session before it gets much data from tools";
+                return Err(cannot(why).with_hint(hint));
+            }
+            Err(Unkept::Stopped) => {
+                let why = "the session cannot be forked: one of its programs was stopped before \
+                           its end, and what that left cannot be made again";
+                let hint = "start another session; one in the sandbox wasm is copied as it is";
+                return Err(cannot(why.to_owned()).with_hint(hint));
+            }
         };
         let mut other = self.executor.keep(&self.described()).await?;
         // The first one is that of the start, which took the inputs.

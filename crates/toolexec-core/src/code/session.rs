@@ -20,7 +20,7 @@ use super::outcome::{Outcome, Usage};
 use super::program::{End, Program};
 use super::record::depth_up_to;
 use super::submission::Submission;
-use super::tape::{Recorder, Tape};
+use super::tape::{Recorder, Tape, Unkept};
 use super::transcript::Transcript;
 use crate::chain::ChainLimits;
 use crate::context::{CallBudget, CallContext};
@@ -140,7 +140,11 @@ impl CodeSession {
         let outcome = self.outcome(end, outcome, &budget);
         let ran = outcome.error.as_ref().is_none_or(CodeError::is_of_a_run);
         if let (Some(tape), Some(taped), false, true) = (&mut self.tape, taped, self.closed, ran) {
-            tape.keep(taped);
+            if outcome.error.as_ref().is_some_and(CodeError::is_of_a_stop) {
+                tape.give_up(Unkept::Stopped);
+            } else {
+                tape.keep(taped);
+            }
         }
         Ok(outcome)
     }

@@ -22,7 +22,16 @@ pub(super) const MAX_TAPE: usize = 8 << 20;
 pub(super) struct Tape {
     programs: Vec<Arc<Taped>>,
     bytes: usize,
-    is_full: bool,
+    unkept: Option<Unkept>,
+}
+
+/// Why the programs of a session are not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unkept {
+    /// They and what they were answered are too large.
+    TooLarge,
+    /// One was stopped somewhere before its end, and left what it had done by then.
+    Stopped,
 }
 
 /// A program that ran, what it was answered, and how it ended.
@@ -72,17 +81,23 @@ impl Tape {
     /// Keeps a program; all are forgotten once they are too large together.
     pub(super) fn keep(&mut self, program: Taped) {
         self.bytes += program.bytes;
-        if self.is_full || self.bytes > MAX_TAPE {
-            self.is_full = true;
-            self.programs.clear();
-            return;
+        if self.bytes > MAX_TAPE {
+            self.give_up(Unkept::TooLarge);
         }
-        self.programs.push(Arc::new(program));
+        if self.unkept.is_none() {
+            self.programs.push(Arc::new(program));
+        }
     }
 
-    /// The programs; `None` when they were too large to keep.
-    pub(super) fn programs(&self) -> Option<&[Arc<Taped>]> {
-        (!self.is_full).then_some(&self.programs)
+    /// Keeps no programs any more.
+    pub(super) fn give_up(&mut self, why: Unkept) {
+        self.unkept.get_or_insert(why);
+        self.programs.clear();
+    }
+
+    /// The programs, or why they are not kept.
+    pub(super) fn programs(&self) -> Result<&[Arc<Taped>], Unkept> {
+        self.unkept.map_or(Ok(&self.programs), Err)
     }
 }
 

@@ -26,6 +26,8 @@ use crate::session::Session;
 use crate::session_args::{SessionArgs, SessionStart, SessionTask};
 use crate::signals::interruptible;
 
+/// How long somebody may take to say what is wanted, or to read the last of an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// A session that ended is noticed at least this long after it did.
 const MOMENT: Duration = Duration::from_millis(50);
 
@@ -63,6 +65,7 @@ pub(crate) async fn run(
         sessions,
         place,
         open: AtomicUsize::new(0),
+        active: AtomicUsize::new(0),
         ended: Notify::new(),
     });
     host.clone().listen(socket);
@@ -88,6 +91,8 @@ struct Host {
     place: Place,
     // How many sockets there are.
     open: AtomicUsize,
+    // How many requests are being answered.
+    active: AtomicUsize,
     // One more session ended.
     ended: Notify,
 }
@@ -139,7 +144,12 @@ impl Host {
             match accepted {
                 Ok((stream, _)) if is_own(&stream) => {
                     let (host, name) = (self.clone(), socket.name.clone());
-                    tokio::spawn(async move { host.serve(stream, &name).await });
+                    host.active.fetch_add(1, Ordering::SeqCst);
+                    tokio::spawn(async move {
+                        host.serve(stream, &name).await;
+                        host.active.fetch_sub(1, Ordering::SeqCst);
+                        host.ended.notify_waiters();
+                    });
                 }
                 Ok(_) => {}
                 // Too many open files, say: it may be better in a moment.
@@ -148,11 +158,18 @@ impl Host {
         }
     }
 
-    /// Ends when every session did.
+    /// Ends when every session did, and who asked was answered.
     async fn over(&self) {
+        self.until(|| self.open.load(Ordering::SeqCst) == 0).await;
+        let answered = self.until(|| self.active.load(Ordering::SeqCst) == 0);
+        // One that does not read its answer keeps nobody.
+        let _ = tokio::time::timeout(PATIENCE, answered).await;
+    }
+
+    async fn until(&self, holds: impl Fn() -> bool) {
         loop {
             let ended = self.ended.notified();
-            if self.open.load(Ordering::SeqCst) == 0 {
+            if holds() {
                 return;
             }
             ended.await;
@@ -160,10 +177,11 @@ impl Host {
     }
 
     /// Answers one request.
-    async fn serve(self: Arc<Self>, stream: UnixStream, name: &str) {
+    async fn serve(self: &Arc<Self>, stream: UnixStream, name: &str) {
         let (read, mut write) = stream.into_split();
         let mut read = BufReader::new(read);
-        let Ok(Some(request)) = receive::<Request>(&mut read).await else {
+        let request = tokio::time::timeout(PATIENCE, receive::<Request>(&mut read)).await;
+        let Ok(Ok(Some(request))) = request else {
             // Somebody looked whether it is there.
             return;
         };
@@ -188,8 +206,6 @@ impl Host {
         let _ = replies.send(Reply::Exit(exit as u8));
         drop((replies, printer));
         let _ = writer.await;
-        // A session that was stopped is gone only now: its caller has been told.
-        self.ended.notify_waiters();
     }
 
     async fn answer(
@@ -220,7 +236,15 @@ impl Host {
                 json!(info)
             }
             Task::Info => json!(self.sessions.info(name)?),
-            Task::Stop => json!(self.sessions.stop(name)?),
+            Task::Stop => {
+                let info = self.sessions.stop(name)?;
+                self.ended.notify_waiters();
+                // Its name is free once its socket is gone.
+                let socket = self.place.socket(name);
+                let gone = self.until(|| !socket.exists());
+                let _ = tokio::time::timeout(PATIENCE, gone).await;
+                json!(info)
+            }
         };
         let _ = replies.send(Reply::Value(value));
         Ok(Exit::Ok)

@@ -36,6 +36,8 @@ pub(super) struct Entry {
 #[derive(Debug, Clone)]
 struct State {
     lost: Option<String>,
+    // Whether a fork has what there was before it was lost.
+    can_be_had_back: bool,
     is_running: bool,
     used: Instant,
     total: Total,
@@ -53,6 +55,7 @@ impl Entry {
     pub(super) fn new(name: &str, session: CodeSession, forked_from: Option<&Self>) -> Self {
         let state = State {
             lost: None,
+            can_be_had_back: true,
             is_running: false,
             used: Instant::now(),
             total: forked_from.map_or_else(Total::default, |from| from.state().total),
@@ -136,6 +139,8 @@ impl Entry {
         let outcome = self.cancellable(run, &cancel, cx).await;
         running.loses = false;
         let is_lost = session.is_closed();
+        let tape = session.tape.as_ref();
+        self.state().can_be_had_back = tape.is_some_and(|tape| tape.programs().is_ok());
         drop(session);
         self.ended(outcome, is_lost)
     }
@@ -215,9 +220,13 @@ impl Entry {
         if is_lost {
             let why = outcome.error.as_ref().map(|error| error.message.clone());
             state.lost = Some(why.unwrap_or_else(|| "its sandbox ended".to_owned()));
+            let before = if state.can_be_had_back {
+                "; a fork of it has those from before"
+            } else {
+                ""
+            };
             outcome.warnings.push(format!(
-                "the session {} is lost with this program, and its variables; a fork of it has \
-                 those from before",
+                "the session {} is lost with this program, and its variables{before}",
                 self.name
             ));
         }
@@ -235,16 +244,20 @@ impl Entry {
     }
 
     fn check_lost(&self) -> Result<()> {
-        let Some(why) = self.state().lost.clone() else {
+        let state = self.state().clone();
+        let Some(why) = state.lost else {
             return Ok(());
+        };
+        let hint = if state.can_be_had_back {
+            "start another session, or fork this one to get back what it had before that program"
+        } else {
+            "start another session"
         };
         let message = format!(
             "the session {} is lost, and its variables are gone: {why}",
             self.name
         );
-        Err(Error::new(ErrorKind::SandboxUnavailable, message).with_hint(
-            "start another session, or fork this one to get back what it had before that program",
-        ))
+        Err(Error::new(ErrorKind::SandboxUnavailable, message).with_hint(hint))
     }
 
     fn was_stopped(&self) -> Error {

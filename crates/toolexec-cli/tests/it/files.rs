@@ -127,26 +127,26 @@ fn wrong_files_are_told_before_anything_runs() {
     assert_eq!(
         run(&["--file", "sales.csv", "--file", "data/../sales.csv"]),
         told(
-            "error: there are two files with the name \"sales.csv\"\n\nhint: name one of them: --file NAME=PATH\n"
+            "error: there are two files with the name \"sales.csv\"\nhint: name one of them: --file NAME=PATH\n"
         )
     );
     assert_eq!(
         run(&["--input-dir", "links"]),
         told(
-            "error: links/one is neither a file nor a directory\n\nhint: remove it, or give files with --file\n"
+            "error: links/one is neither a file nor a directory\nhint: remove it, or give files with --file\n"
         )
     );
     assert_eq!(
         run(&["--output-dir", "file"]),
         told(
-            "error: file cannot be a directory: File exists (os error 17)\n\nhint: choose another with --output-dir\n"
+            "error: file cannot be a directory: File exists (os error 17)\nhint: choose another with --output-dir\n"
         )
     );
     assert_eq!(
         run(&["--file", "../up=sales.csv"]),
         (
             Some(3),
-            "error: \"../up\" is no name of a file: it has an empty part, . or ..\n\nhint: write it like report.csv or plots/one.png\n".to_owned()
+            "error: \"../up\" is no name of a file: it has an empty part, . or ..\nhint: write it like report.csv or plots/one.png\n".to_owned()
         )
     );
 }

@@ -47,7 +47,7 @@ fn the_examples_of_init_are_valid() {
             _ => format!("{line}\n"),
         })
         .collect();
-    assert_eq!(text.matches("\n[").count(), 5, "{text}");
+    assert_eq!(text.matches("\n[").count(), 6, "{text}");
     place.write("toolexec.toml", &text);
     let output = place.output(&["doctor", "builtin"], "");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");

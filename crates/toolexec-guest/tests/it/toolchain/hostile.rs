@@ -115,7 +115,7 @@ fn one_who_ends_in_the_middle_says_how() {
     for (source, message) in [
         (
             "kill -KILL $$",
-            "the program was ended by signal 9 before it had a value",
+            "the program was killed, as the kernel does when there is no memory left",
         ),
         (
             "kill -SEGV $$",

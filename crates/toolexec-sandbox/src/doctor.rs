@@ -268,6 +268,9 @@ fn attack(name: LimitName) -> (Limits, Option<&'static str>) {
         LimitName::Cpus => {
             limits.cpus = Some(0.2);
             limits.run_time = Some(Duration::from_millis(500));
+            // Never met; with it the host looks at what is used while it is used, and not only
+            // at the end, when the guest may be gone.
+            limits.cpu_time = Some(Duration::from_secs(20));
             endless
         }
         LimitName::FileBytes => {

@@ -121,8 +121,8 @@ impl AsyncRead for MachineGuest {
 }
 
 impl AsyncWrite for MachineGuest {
-    /// QEMU takes what comes until its machine is off, and throws it away where the guest has
-    /// ended: what the first process said of that is looked for every now and then.
+    /// The port of a machine takes some MiB, also for a guest that has ended, until the machine is
+    /// off: what the first process said of that is looked for every now and then.
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -31,6 +31,8 @@ const KVM_PATIENCE: Duration = Duration::from_secs(5);
 const SILENT: &str = "the virtual machine does not start";
 const NO_KERNEL: &str =
     "the kernel of the image is none that QEMU starts: make it anew with toolexec image build";
+const NO_INIT: &str = "its kernel finds nothing to start, or cannot go on: make the image anew with \
+                       toolexec image build";
 const NO_SECCOMP: &str = "this QEMU was built without seccomp";
 const NO_KVM: &str = "KVM does not run machines here: set accel to tcg, or leave it out";
 
@@ -326,14 +328,12 @@ fn group(place: &Place, resources: &Resources) -> Result<Option<Group>> {
 
 /// Says what became of a machine that does not start.
 fn explain(error: Error, patience: Duration) -> Error {
-    const KNOWN: [(&str, &str); 8] = [
+    const KNOWN: [(&str, &str); 9] = [
         ("Error loading uncompressed kernel", NO_KERNEL),
         ("kernel too", NO_KERNEL),
-        (
-            "Kernel panic",
-            "its kernel finds nothing to start, or cannot go on: make the image anew with toolexec \
-             image build",
-        ),
+        // The first and the last of what a kernel says that panics.
+        ("Kernel panic", NO_INIT),
+        ("Kernel Offset", NO_INIT),
         (
             "toolexec-init: ",
             "its guest does not start: make the image anew with toolexec image build",

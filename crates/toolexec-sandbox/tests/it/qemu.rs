@@ -189,10 +189,9 @@ async fn a_snapshot_is_private_used_again_and_goes_with_its_image() {
                 are used";
     let wanted = (message.to_owned(), vec![hint.to_owned()]);
     assert_eq!(probed(sandbox()).await, Some(wanted));
-    assert_eq!(
-        fs::read_to_string(snapshot.join("snapshot.json")).unwrap(),
-        text
-    );
+    let anew = fs::read_to_string(snapshot.join("snapshot.json")).unwrap();
+    let what = |text: &str| text.split("counter_khz").next().unwrap().to_owned();
+    assert_eq!(what(&anew), what(&text));
     images.remove(&image.name()).unwrap();
     assert!(!directory.exists());
 }

@@ -24,8 +24,9 @@ pub struct Programs {
 
 /// How long anything may take that does not wait for a program.
 const SOON: Duration = Duration::from_secs(20);
-/// How much a sandbox may buffer for a guest that does not read.
-const MAX_BUFFERED: usize = 4 << 20;
+/// How much a sandbox may buffer for a guest that does not read. The port of a virtual machine alone
+/// holds 4 MiB.
+const MAX_BUFFERED: usize = 5 << 20;
 
 /// Runs the whole suite.
 ///

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -141,6 +141,7 @@ impl Shelf {
         self.make_room()?;
         let unfinished = tempfile::Builder::new()
             .prefix(UNFINISHED)
+            .permissions(fs::Permissions::from_mode(0o700))
             .tempdir_in(&self.directory)?;
         let create = |name: &str| {
             let mut options = OpenOptions::new();
@@ -219,8 +220,6 @@ fn foreign(what: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn identity(qemu: &str) -> Identity {

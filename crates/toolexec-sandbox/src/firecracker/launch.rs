@@ -22,6 +22,9 @@ use crate::pool::Launch;
 use crate::vm::{Image, Source, new_word};
 use crate::{private, unavailable};
 
+/// How much longer than its connections a Firecracker lives that ends.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+
 /// What a sandbox is to use.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
@@ -254,6 +257,15 @@ impl Launcher {
     }
 }
 
+/// Why a machine does not speak that was connected to.
+async fn lost(vmm: &mut Vmm) -> Error {
+    // Its connections close a moment before it is gone.
+    match vmm.death_within(LAST_MOMENT).await {
+        Some(death) => death,
+        None => install::silent(vmm.console()),
+    }
+}
+
 impl Launch for Launcher {
     type Kind = Kind;
     type Guest = Machine;
@@ -272,15 +284,14 @@ impl Launch for Launcher {
             mut vmm,
             mut stream,
         } = waiting;
-        let lost = |vmm: &Vmm| install::silent(vmm.console());
         if stream.write_all(new_word(kind)?.as_bytes()).await.is_err() {
-            return Err(lost(&vmm));
+            return Err(lost(&mut vmm).await);
         }
         // The guest's own first word.
         let first = tokio::time::timeout(self.settings.patience, stream.fill_buf()).await;
         let has_spoken = matches!(first, Ok(Ok(said)) if !said.is_empty());
         if !has_spoken {
-            return Err(vmm.death().await.unwrap_or_else(|| lost(&vmm)));
+            return Err(lost(&mut vmm).await);
         }
         Ok(Machine { vmm, stream, group })
     }

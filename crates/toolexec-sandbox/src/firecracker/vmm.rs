@@ -175,6 +175,14 @@ impl Vmm {
             .and_then(|child| child.stderr().last(10))
     }
 
+    /// The same, where it may be about to end.
+    pub(super) async fn death_within(&mut self, time: Duration) -> Option<toolexec_core::Error> {
+        if let Some(child) = &mut self.child {
+            let _ = tokio::time::timeout(time, child.wait()).await;
+        }
+        self.death().await
+    }
+
     /// The error of a Firecracker that has ended before it should have.
     pub(super) async fn death(&mut self) -> Option<toolexec_core::Error> {
         let child = self.child.as_mut()?;

@@ -50,6 +50,11 @@ impl Bundle {
         self.directory.join("state")
     }
 
+    /// Whether the runtime has removed the container, as it does when that has ended.
+    pub(super) fn is_gone(&self) -> bool {
+        !self.state().join(ID).exists()
+    }
+
     /// The process id of the first process of the container, as runc writes it down.
     pub(super) fn first_process(&self) -> Option<u32> {
         let state = fs::read(self.state().join(ID).join("state.json")).ok()?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{OnceCell, Semaphore};
-use toolexec_core::{Error, Result};
+use toolexec_core::Result;
 use toolexec_process::{Command, base_env};
 
 use super::bundle::{Bundle, ID};
@@ -236,12 +236,18 @@ impl Launch for Launcher {
 /// Ties the first process of a container, which leads a session of its own, to its runtime.
 fn adopt(piped: &mut Piped, bundle: &Bundle) -> Result<u32> {
     let lost = || unavailable("the runtime does not say which process it started");
-    let pid = bundle.first_process().ok_or_else(lost)?;
-    let adopted = piped.adopt(pid);
-    adopted.map_err(|error: std::io::Error| -> Error {
-        unavailable("the container cannot be tied to this process").with_source(error)
-    })?;
-    Ok(pid)
+    // One that spoke and ended at once leaves nothing to be tied.
+    let Some(pid) = bundle.first_process() else {
+        let is_gone = bundle.is_gone();
+        return is_gone.then(|| piped.pid()).ok_or_else(lost);
+    };
+    match piped.adopt(pid) {
+        Err(error) if error.raw_os_error() != Some(rustix::io::Errno::SRCH.raw_os_error()) => {
+            let cannot = unavailable("the container cannot be tied to this process");
+            Err(cannot.with_source(error))
+        }
+        _ => Ok(pid),
+    }
 }
 
 fn is_root() -> bool {

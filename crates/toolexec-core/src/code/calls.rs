@@ -161,6 +161,13 @@ impl Calls {
         Ok(self.records.get(record))
     }
 
+    /// The guest waits for an answer.
+    pub(super) fn guest_waits(&mut self) {
+        if let Some(replay) = &mut self.replay {
+            replay.wait();
+        }
+    }
+
     /// The next call that was served; never, while none runs.
     ///
     /// # Cancel safety

@@ -116,6 +116,7 @@ impl Program<'_> {
         match message {
             ToHost::Waiting => {
                 self.clock.set_waiting(self.calls.any_open());
+                self.calls.guest_waits();
                 return None;
             }
             // Bounded as a wait is; one who lies about it gains no more than one who waits.

@@ -70,7 +70,11 @@ pub(super) struct Recorder {
 #[derive(Debug)]
 pub(super) struct Replay {
     program: Arc<Taped>,
-    at: usize,
+    // The steps from which on the next call, and the next answer, is to be found.
+    calls_from: usize,
+    answers_from: usize,
+    // The guest has nothing to do before it is answered.
+    waits: bool,
     // The ids of the calls it made so far.
     ids: Vec<u32>,
     // Where the record of a call is that was started, and its size.
@@ -175,7 +179,9 @@ impl Replay {
     pub(super) fn new(program: Arc<Taped>) -> Self {
         Self {
             program,
-            at: 0,
+            calls_from: 0,
+            answers_from: 0,
+            waits: false,
             ids: Vec::new(),
             open: HashMap::new(),
         }
@@ -183,11 +189,19 @@ impl Replay {
 
     /// Whether this is the call that it made at this point.
     pub(super) fn made(&mut self, id: u32, op: &Op) -> bool {
-        let step = self.program.steps.get(self.at);
-        let is_same = matches!(step, Some(Step::Call(made)) if made == op);
-        self.at += usize::from(is_same);
+        let next = self.find(self.calls_from, |step| match step {
+            Step::Call(made) => Some(made == op),
+            Step::Answer { .. } => None,
+        });
+        let Some((at, true)) = next else { return false };
+        self.calls_from = at + 1;
         self.ids.push(id);
-        is_same
+        true
+    }
+
+    /// The guest waits for an answer.
+    pub(super) fn wait(&mut self) {
+        self.waits = true;
     }
 
     /// A call was started; it is answered when its turn comes.
@@ -195,24 +209,39 @@ impl Replay {
         self.open.insert(id, (record, bytes));
     }
 
-    /// The next call that is answered now, if the answer comes before another call.
+    /// The next call that is answered now. Each answer comes alone, when the guest waits for it:
+    /// of several that are there at once it may take any first.
     pub(super) fn next(&mut self) -> Option<Finished> {
-        let Some(Step::Answer { call, answer }) = self.program.steps.get(self.at) else {
+        if !self.waits {
             return None;
-        };
-        let id = *self.ids.get(*call)?;
+        }
+        let next = self.find(self.answers_from, |step| match step {
+            Step::Answer { call, answer } => Some((*call, answer.clone())),
+            Step::Call(_) => None,
+        });
+        let (at, (call, answer)) = next?;
+        let id = *self.ids.get(call)?;
         let (record, bytes) = self.open.remove(&id)?;
-        self.at += 1;
+        self.answers_from = at + 1;
+        self.waits = false;
         let served = Served {
-            answer: answer.clone(),
+            answer,
             backend: None,
         };
         Some(Finished::new(id, record, bytes, served))
     }
 
-    /// Whether everything happened that happened before.
+    /// Whether it made every call that it made before.
     pub(super) fn is_over(&self) -> bool {
-        self.at == self.program.steps.len()
+        let is_call = |step: &Step| matches!(step, Step::Call(_)).then_some(());
+        self.find(self.calls_from, is_call).is_none()
+    }
+
+    /// The first step from one on that is looked for, and which it is.
+    fn find<T>(&self, from: usize, wanted: impl Fn(&Step) -> Option<T>) -> Option<(usize, T)> {
+        let steps = self.program.steps.iter().enumerate().skip(from);
+        let mut found = steps.filter_map(|(at, step)| Some((at, wanted(step)?)));
+        found.next()
     }
 }
 

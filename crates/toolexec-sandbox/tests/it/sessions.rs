@@ -355,13 +355,13 @@ async fn a_fork_gets_the_answers_in_their_order() {
         (
             Language::JavaScript,
             "const order = []; const one = async (ms) => { await tools.test.slow({ms}); order.push(ms) };\n\
-             await Promise.all([one(120), one(20), one(70)]); await sleep(50); null",
+             await Promise.all([one(600), one(100), one(350)]); await sleep(50); null",
             "order",
         ),
         (
             Language::Python,
             "import asyncio\norder = []\nasync def one(ms):\n    await tools.test.slow(ms=ms)\n    order.append(ms)\n\
-             await asyncio.gather(one(120), one(20), one(70))\nawait asyncio.sleep(0.05)\nNone",
+             await asyncio.gather(one(600), one(100), one(350))\nawait asyncio.sleep(0.05)\nNone",
             "order",
         ),
     ] {
@@ -376,7 +376,7 @@ async fn a_fork_gets_the_answers_in_their_order() {
         value(&sessions, &info.id, language, &define).await;
         let fork = sessions.fork(&info.id, None, &cx).await.unwrap().id;
         let own = value(&sessions, &info.id, language, read).await;
-        assert_eq!(own, json!([20, 70, 120]));
+        assert_eq!(own, json!([100, 350, 600]));
         assert_eq!(value(&sessions, &fork, language, read).await, own);
     }
 }

@@ -87,7 +87,7 @@ impl DockerSandbox {
     /// Waits until as many guests are started ahead as shall be.
     ///
     /// # Errors
-    /// [`ErrorKind::SandboxUnavailable`](toolexec_core::ErrorKind::SandboxUnavailable) when a
+    /// [`ErrorKind::SandboxUnavailable`] when a
     /// container cannot be started.
     ///
     /// # Cancel safety
@@ -162,7 +162,7 @@ impl DockerBuilder {
     /// Makes the sandbox. Nothing is asked of the daemon yet.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](toolexec_core::ErrorKind::Config) when the host is no address, or a
+    /// [`ErrorKind::Config`] when the host is no address, or a
     /// daemon elsewhere shall use a directory of this machine.
     pub fn build(self) -> Result<DockerSandbox> {
         let endpoint = Endpoint::parse(&self.host)?;

@@ -57,7 +57,7 @@ pub(crate) async fn run(
             Entry::End => return Ok(last),
             Entry::Dropped => {}
             Entry::Program(text) => {
-                let ended = execute(&mut code, &text, &place, printer).await?;
+                let ended = Box::pin(execute(&mut code, &text, &place, printer)).await?;
                 last = ended.exit;
                 if let Some(signal) = ended.signal
                     && (signal == Exit::Terminated || !interactive)

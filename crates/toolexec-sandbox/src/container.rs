@@ -9,6 +9,7 @@ use toolexec_core::sandbox::{
     ENGINES, Enforcement, Enforcer, Language, LimitName, Limits, needs_toolchain, with_toolchains,
 };
 
+use crate::share::thousandths;
 use crate::toolchain_cache::Cache;
 
 /// What a container holds above a program's limit of memory: the engine with its stack, and what
@@ -88,11 +89,6 @@ impl Kind {
 
 impl Resources {
     /// What keeps a program within its limits.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a positive share of processors"
-    )]
     pub(crate) fn new(limits: &Limits) -> Self {
         let memory = |bytes: u64| {
             bytes
@@ -102,7 +98,7 @@ impl Resources {
         };
         Self {
             memory: limits.memory.map(memory),
-            cpus: limits.cpus.map(|cpus| ((cpus * 1000.0) as u64).max(1)),
+            cpus: limits.cpus.map(thousandths),
             pids: limits.pids,
             disk: limits.disk,
             cpu_time: limits.cpu_time.map(|time| time.as_secs() + 2),

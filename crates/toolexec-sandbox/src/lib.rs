@@ -109,6 +109,7 @@ pub mod roots;
 pub mod runc;
 #[cfg(all(feature = "linux-guest", target_os = "linux"))]
 mod seccomp;
+mod share;
 #[cfg(all(feature = "linux-guest", target_os = "linux"))]
 mod toolchain_cache;
 #[cfg(any(feature = "host", feature = "linux-guest", feature = "process"))]

@@ -120,10 +120,7 @@ impl LinuxGuest {
 
     /// Writes a root under another name first, so that nobody finds half of it.
     fn unpack(&self, bytes: &[u8]) -> io::Result<PathBuf> {
-        let cache = match &self.shared.cache {
-            Some(cache) => std::path::absolute(cache)?,
-            None => std::env::temp_dir().join(format!("toolexec-{}", user())),
-        };
+        let cache = std::path::absolute(private::cache(self.shared.cache.as_deref()))?;
         private::create_dir(&cache)?;
         let mut hasher = DefaultHasher::new();
         bytes.hash(&mut hasher);
@@ -162,10 +159,6 @@ fn fill(root: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::write(&program, bytes)?;
     fs::set_permissions(&program, everybody.clone())?;
     fs::set_permissions(root, everybody)
-}
-
-fn user() -> u32 {
-    rustix::process::geteuid().as_raw()
 }
 
 #[cfg(test)]

@@ -2,7 +2,15 @@
 
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// The cache that was named, or one of this user below the directory of temporary files.
+#[cfg(unix)]
+pub(crate) fn cache(named: Option<&Path>) -> PathBuf {
+    let user = rustix::process::geteuid().as_raw();
+    let own = || std::env::temp_dir().join(format!("toolexec-{user}"));
+    named.map_or_else(own, Path::to_owned)
+}
 
 /// Makes a directory that only the user may write to, or checks the one that is there.
 pub(crate) fn create_dir(directory: &Path) -> io::Result<()> {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::label::Label;
-pub(crate) use setting::{PERIOD, Setting, basics, caps};
+pub(crate) use setting::{Setting, basics, caps};
 
 /// How long dropping the last group waits for the kernel to let go of those that ended.
 const PATIENCE: Duration = Duration::from_millis(500);

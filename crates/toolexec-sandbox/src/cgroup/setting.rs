@@ -3,9 +3,7 @@
 use std::fmt;
 
 use super::{Controller, Version};
-
-/// How much CPU time a share is counted over, in microseconds.
-pub(crate) const PERIOD: u64 = 100_000;
+use crate::share::{PERIOD, quota};
 
 /// Something to be written to a file of a control group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,9 +51,9 @@ pub(crate) fn basics(version: Version, pids: u64) -> Vec<Setting> {
     }
 }
 
-/// What caps memory, in bytes with what is swapped out, and CPU time, in microseconds of each
-/// [`PERIOD`].
-pub(crate) fn caps(version: Version, memory: Option<u64>, quota: Option<u64>) -> Vec<Setting> {
+/// What caps memory, in bytes with what is swapped out, and CPU time, in thousandths of a processor.
+pub(crate) fn caps(version: Version, memory: Option<u64>, cpus: Option<u64>) -> Vec<Setting> {
+    let quota = cpus.map(quota);
     let mut all = Vec::new();
     match version {
         Version::V1 => {

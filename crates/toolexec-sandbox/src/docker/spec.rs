@@ -12,6 +12,7 @@ use super::wall::Wall;
 use crate::container::Kind;
 use crate::piped::warm;
 use crate::seccomp;
+use crate::share::{PERIOD, quota};
 use crate::toolchain_cache;
 
 /// The label of all that is ours; its value is the name that tells whose.
@@ -28,8 +29,6 @@ pub(super) const VOLUME: &str = "/.toolexec";
 
 /// A user that owns nothing, in no group that owns anything.
 const NOBODY: &str = "65534:65534";
-/// How much CPU time a share is counted over, in microseconds.
-const PERIOD: u64 = 100_000;
 /// What a program may write to /tmp that did not ask.
 const TMP: u64 = 64 << 20;
 /// The threads of a guest itself.
@@ -42,8 +41,6 @@ const IMAGE_PIDS: u64 = 256;
 const GVISOR_PIDS: u64 = 512;
 /// What gVisor itself holds, which the kernel counts as the container's.
 const GVISOR_MEMORY: u64 = 64 << 20;
-/// The least that the kernel takes, in microseconds.
-const LEAST_QUOTA: u64 = 1000;
 const PAGE: u64 = 4096;
 
 /// How the guest gets into a container.
@@ -155,7 +152,6 @@ fn host(kind: &Kind, making: &Making<'_>) -> HostConfig {
     let memory = resources
         .memory
         .map(|memory| signed(memory.saturating_add(own)));
-    let quota = |cpus: u64| signed((cpus.saturating_mul(PERIOD) / 1000).max(LEAST_QUOTA));
     HostConfig {
         runtime: making.runtime.map(str::to_owned),
         auto_remove: Some(true),
@@ -173,7 +169,7 @@ fn host(kind: &Kind, making: &Making<'_>) -> HostConfig {
         // As much as the memory: no swap.
         memory_swap: memory,
         cpu_period: resources.cpus.map(|_| signed(PERIOD)),
-        cpu_quota: resources.cpus.map(quota),
+        cpu_quota: resources.cpus.map(|cpus| signed(quota(cpus))),
         pids_limit: Some(signed(pids(wall, kind))),
         ulimits: Some(ulimits(wall, kind)),
         tmpfs: Some([("/tmp".to_owned(), tmp(resources.disk))].into()),

@@ -340,7 +340,7 @@ fn group(place: &Place, resources: &Resources, is_saved: bool) -> Result<Option<
     let version = cgroups.version();
     let (threads, memory) = spec::caps(resources, is_saved);
     let mut settings = basics(version, threads);
-    settings.extend(caps(version, Some(memory), resources.cpus.map(spec::quota)));
+    settings.extend(caps(version, Some(memory), resources.cpus));
     let group = cgroups
         .make(label::next_guest(), &settings)
         .map_err(|error| {

@@ -35,7 +35,8 @@ use crate::container::{Kind, Resources};
 use crate::linux_guest::LinuxGuest;
 use crate::piped::KINDS;
 use crate::pool::{Pool, Size};
-use crate::vm::{Images, Source};
+use crate::private;
+use crate::vm::{Images, Source, enforcement};
 use guest::MachineGuest;
 use launch::{Launcher, Settings};
 
@@ -82,12 +83,7 @@ impl FirecrackerSandbox {
 
     /// Where machines are kept below the cache of the user, or the directory of temporary files.
     pub fn state_below(cache: Option<&Path>) -> PathBuf {
-        let user = rustix::process::geteuid().as_raw();
-        let cache = match cache {
-            Some(cache) => cache.to_owned(),
-            None => std::env::temp_dir().join(format!("toolexec-{user}")),
-        };
-        cache.join("firecracker")
+        private::cache(cache).join("firecracker")
     }
 
     /// Waits until as many machines are started ahead as shall be.
@@ -182,7 +178,7 @@ impl Sandbox for FirecrackerSandbox {
                 Language::Script,
             ],
             summary: "a virtual machine of its own, run by Firecracker on KVM",
-            enforcement: spec::enforcement(&self.pool.launcher().controllers()),
+            enforcement: enforcement(&self.pool.launcher().controllers()),
         }
     }
 
@@ -195,7 +191,7 @@ impl Sandbox for FirecrackerSandbox {
         async move {
             let kind = Kind::new(spec.language, None, &spec.limits);
             let machine = self.pool.take(&kind).await?;
-            let enforcement = spec::enforcement(&self.pool.launcher().controllers());
+            let enforcement = enforcement(&self.pool.launcher().controllers());
             let guest = MachineGuest::new(machine, kind, enforcement, spec.limits, &self.pool);
             Ok(Session::new(guest))
         }

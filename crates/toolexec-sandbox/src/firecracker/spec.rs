@@ -4,9 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use toolexec_core::sandbox::{Enforcement, Enforcer, LimitName};
 
-use crate::cgroup::{Controller, PERIOD};
 use crate::container::Resources;
 use crate::vm::memory;
 
@@ -159,28 +157,6 @@ pub(super) fn caps(resources: &Resources, is_saved: bool) -> (u64, u64) {
     let saved = if is_saved { machine } else { 0 };
     let memory = machine.saturating_add(saved).saturating_add(OWN_MEMORY);
     (THREADS + plan.processors, memory)
-}
-
-/// Thousandths of a processor as time in each period.
-pub(super) fn quota(cpus: u64) -> u64 {
-    (cpus * PERIOD / 1000).max(1000)
-}
-
-/// What is enforced where Firecracker is in a group of these controllers.
-pub(super) fn enforcement(controllers: &[Controller]) -> Enforcement {
-    let mut all = vec![
-        (LimitName::Memory, Enforcer::Guest),
-        // The machine has no more.
-        (LimitName::Memory, Enforcer::Kernel),
-        (LimitName::CpuTime, Enforcer::Host),
-        // The guest is nobody in its machine: it may have so many processes, and write nowhere.
-        (LimitName::Pids, Enforcer::Kernel),
-        (LimitName::Disk, Enforcer::Kernel),
-    ];
-    if controllers.contains(&Controller::Cpu) {
-        all.push((LimitName::Cpus, Enforcer::Kernel));
-    }
-    all
 }
 
 fn kernel_args() -> String {

@@ -188,7 +188,7 @@ impl Launcher {
         let version = cgroups.version();
         let mut settings = basics(version, self.runtime.threads);
         let memory = resources.memory.map(|memory| self.runtime.memory(memory));
-        settings.extend(caps(version, memory, resources.cpus.map(spec::quota)));
+        settings.extend(caps(version, memory, resources.cpus));
         let group = cgroups.make(guest, &settings).map_err(|error| {
             unavailable("the control group of a guest cannot be made").with_source(error)
         })?;

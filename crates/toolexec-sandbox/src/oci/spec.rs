@@ -8,14 +8,11 @@ use serde_json::{Value, json};
 use crate::container::Resources;
 use crate::linux_guest::GUEST_PATH;
 use crate::seccomp;
+use crate::share::{PERIOD, quota};
 use crate::toolchain_cache;
 
 /// The user and the group of a guest: the one that owns nothing.
 const NOBODY: u32 = 65534;
-/// How much CPU time a share is counted over, in microseconds.
-const PERIOD: u64 = 100_000;
-/// The least of a period that the kernel takes.
-const LEAST_QUOTA: u64 = 1000;
 /// How many descriptors a guest may have; its runtime has some before it is there.
 const DESCRIPTORS: u64 = 64;
 /// The same in a root with programs: compilers and interpreters open many files.
@@ -250,11 +247,6 @@ fn resources(plan: &Plan<'_>) -> Value {
         all["cpu"] = json!({"quota": quota(cpus), "period": PERIOD});
     }
     all
-}
-
-/// Thousandths of a processor as time in each period.
-pub(crate) fn quota(cpus: u64) -> u64 {
-    (cpus.saturating_mul(PERIOD) / 1000).max(LEAST_QUOTA)
 }
 
 #[cfg(test)]

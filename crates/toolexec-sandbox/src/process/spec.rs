@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use toolexec_core::sandbox::{Enforcement, Enforcer, LimitName, Limits};
 use toolexec_jail::Spec;
 
-use crate::cgroup::{Controller, PERIOD, Setting, Version, basics, caps};
+use crate::cgroup::{Controller, Setting, Version, basics, caps};
+use crate::share::thousandths;
 
 /// The threads of a guest: it can start no more, and the kernel counts besides.
 const PIDS: u64 = 8;
@@ -60,17 +61,7 @@ pub(super) fn at_hand_over(version: Version, limits: &Limits, used: u64) -> Vec<
     let memory = limits
         .memory
         .map(|memory| memory.saturating_add(used + HEADROOM));
-    caps(version, memory, limits.cpus.map(quota))
-}
-
-/// A share of processors as time in each period; the kernel takes no less than a millisecond.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a positive share; what is too large for the kernel it refuses"
-)]
-fn quota(cpus: f64) -> u64 {
-    ((cpus * PERIOD as f64) as u64).max(1000)
+    caps(version, memory, limits.cpus.map(thousandths))
 }
 
 #[cfg(test)]

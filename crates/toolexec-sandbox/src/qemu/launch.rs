@@ -317,7 +317,7 @@ fn group(place: &Place, resources: &Resources) -> Result<Option<Group>> {
     let version = cgroups.version();
     let mut settings = basics(version, spec::THREADS);
     let memory = spec::memory_with_qemu(resources);
-    settings.extend(caps(version, Some(memory), resources.cpus.map(spec::quota)));
+    settings.extend(caps(version, Some(memory), resources.cpus));
     let group = cgroups
         .make(label::next_guest(), &settings)
         .map_err(|error| {

@@ -32,7 +32,7 @@ use crate::container::Kind;
 use crate::linux_guest::LinuxGuest;
 use crate::piped::KINDS;
 use crate::pool::{Pool, Size};
-use crate::vm::{Images, Source};
+use crate::vm::{Images, Source, enforcement};
 use guest::MachineGuest;
 use launch::Launcher;
 
@@ -184,7 +184,7 @@ impl Sandbox for QemuSandbox {
                 Some(Accel::Tcg) => "a virtual machine of its own, emulated",
                 None => "a virtual machine of its own",
             },
-            enforcement: spec::enforcement(&launcher.controllers()),
+            enforcement: enforcement(&launcher.controllers()),
         }
     }
 
@@ -197,7 +197,7 @@ impl Sandbox for QemuSandbox {
         async move {
             let kind = Kind::new(spec.language, None, &spec.limits);
             let machine = self.pool.take(&kind).await?;
-            let enforcement = spec::enforcement(&self.pool.launcher().controllers());
+            let enforcement = enforcement(&self.pool.launcher().controllers());
             let guest = MachineGuest::new(machine, kind, enforcement, spec.limits, &self.pool);
             Ok(Session::new(guest))
         }

@@ -3,10 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use toolexec_core::sandbox::{Enforcement, Enforcer, LimitName};
-
 use super::Accel;
-use crate::cgroup::{Controller, PERIOD};
 use crate::container::Resources;
 use crate::vm::memory;
 
@@ -195,30 +192,8 @@ pub(super) fn memory_with_qemu(resources: &Resources) -> u64 {
     memory(resources).saturating_add(OWN_MEMORY)
 }
 
-/// Thousandths of a processor as time in each period.
-pub(super) fn quota(cpus: u64) -> u64 {
-    (cpus * PERIOD / 1000).max(1000)
-}
-
 /// What a machine that is saved is told besides: where its word comes once more.
 pub(super) const AGAIN: &str = " again=/dev/vport0p2";
-
-/// What is enforced where QEMU is in a group of these controllers.
-pub(super) fn enforcement(controllers: &[Controller]) -> Enforcement {
-    let mut all = vec![
-        (LimitName::Memory, Enforcer::Guest),
-        // The machine has no more.
-        (LimitName::Memory, Enforcer::Kernel),
-        (LimitName::CpuTime, Enforcer::Host),
-        // The guest is nobody in its machine: it may have so many processes, and write nowhere.
-        (LimitName::Pids, Enforcer::Kernel),
-        (LimitName::Disk, Enforcer::Kernel),
-    ];
-    if controllers.contains(&Controller::Cpu) {
-        all.push((LimitName::Cpus, Enforcer::Kernel));
-    }
-    all
-}
 
 #[cfg(test)]
 mod tests {

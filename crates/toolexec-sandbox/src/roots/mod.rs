@@ -57,12 +57,7 @@ impl Roots {
 
     /// Roots in the cache of the user, or below the directory of temporary files.
     pub fn below(cache: Option<&Path>) -> Self {
-        let user = rustix::process::geteuid().as_raw();
-        let cache = match cache {
-            Some(cache) => cache.to_owned(),
-            None => std::env::temp_dir().join(format!("toolexec-{user}")),
-        };
-        Self::new(cache.join("roots"))
+        Self::new(private::cache(cache).join("roots"))
     }
 
     /// The roots that are there, by name.

@@ -76,12 +76,7 @@ impl Images {
 
     /// Images in the cache of the user, or below the directory of temporary files.
     pub fn below(cache: Option<&Path>) -> Self {
-        let user = rustix::process::geteuid().as_raw();
-        let cache = match cache {
-            Some(cache) => cache.to_owned(),
-            None => std::env::temp_dir().join(format!("toolexec-{user}")),
-        };
-        Self::new(cache.join("images"))
+        Self::new(private::cache(cache).join("images"))
     }
 
     /// Makes an image of the newest kernel below `root` (`/`, or where a package was unpacked) and

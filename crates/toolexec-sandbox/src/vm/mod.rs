@@ -5,6 +5,7 @@ mod clock;
 mod cpio;
 mod image;
 mod kernel;
+mod limits;
 mod source;
 mod unpack;
 mod vmlinux;
@@ -13,6 +14,7 @@ mod word;
 pub(crate) use clock::counter_khz;
 pub(crate) use image::hex;
 pub use image::{Image, Images};
+pub(crate) use limits::enforcement;
 pub(crate) use source::Source;
 pub(crate) use word::{READY, how_ended, memory, new_word};
 #[cfg(feature = "qemu")]

@@ -2,7 +2,8 @@
 
 use toolexec_process::ConfineError;
 
-use crate::cgroup::{Controller, PERIOD, Setting, Version, basics, caps};
+use crate::cgroup::{Controller, Setting, Version, basics, caps};
+use crate::share::thousandths;
 use crate::tools::settings::ToolLimits;
 
 /// What programs may use for which nothing is said, where somebody can hold them to it.
@@ -66,16 +67,9 @@ impl Bounds {
     }
 
     /// What is written to the control group of a program.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a positive share; what is too large for the kernel it refuses"
-    )]
     pub(super) fn settings(&self, version: Version) -> Vec<Setting> {
-        // The kernel takes no less than a millisecond of each period.
-        let quota = |cpus: f64| ((cpus * PERIOD as f64) as u64).max(1000);
         let mut all = basics(version, self.pids.unwrap_or(PIDS) + FIRST);
-        all.extend(caps(version, self.memory, self.cpus.map(quota)));
+        all.extend(caps(version, self.memory, self.cpus.map(thousandths)));
         all
     }
 

@@ -18,6 +18,7 @@ use super::monitor::{self, Monitor};
 use super::place::Place;
 use super::snapshot::{self, Identity, Shelf, Snapshot, Snapshots, Unsaved, number};
 use super::spec::{self, Life, Plan};
+use super::verdict::Verdict;
 use crate::cgroup::{Controller, Group, Tree, basics, caps};
 use crate::container::{Kind, Resources};
 use crate::label;
@@ -114,15 +115,21 @@ impl Launcher {
             if !Path::new("/dev/kvm").exists() {
                 return Accel::Tcg;
             }
+            let verdict = Verdict::of(place);
+            if let Some(kept) = verdict.kept() {
+                return kept;
+            }
             let resources = Resources::default();
             let plan = plan(place, Accel::Kvm, &resources, Life::Whole);
-            match boot(command(place, &plan, None), KVM_PATIENCE).await {
+            let accel = match boot(command(place, &plan, None), KVM_PATIENCE).await {
                 Ok(_) => Accel::Kvm,
                 Err(error) => {
                     tracing::debug!(%error, "no machine starts with KVM");
                     Accel::Tcg
                 }
-            }
+            };
+            verdict.keep(accel);
+            accel
         };
         *self.accel.get_or_init(choose).await
     }

@@ -15,6 +15,7 @@ mod monitor;
 mod place;
 mod snapshot;
 mod spec;
+mod verdict;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ const PORT: &str = "/dev/vport0p1";
 /// What the host is told when its word can come, and when it was taken once more.
 pub(crate) const READY: &[u8] = b"R";
 const GUEST: &str = "/toolexec-guest";
+const USER_NAMESPACES: &str = "/proc/sys/user/max_user_namespaces";
 const NOBODY: u32 = 65534;
 /// How long the port and the host at its other end may take to be there.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -51,6 +53,7 @@ pub(crate) fn run() -> Result<End, String> {
     let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
     mount(c"dev", c"/dev", c"devtmpfs", flags, None).map_err(failed("mounting /dev"))?;
     mount(c"proc", c"/proc", c"proc", flags, None).map_err(failed("mounting /proc"))?;
+    close_off()?;
     let vsock = vsock::port();
     load_modules(vsock.is_some())?;
     let (port, word) = if let Some(number) = vsock {
@@ -83,6 +86,18 @@ pub(crate) fn power_off() {
 
 pub(crate) fn failed<E: Display>(step: &str) -> impl Fn(E) -> String + '_ {
     move |error| format!("{step} failed: {error}")
+}
+
+/// Takes from nobody what a kernel gives to everybody: a root to write to, as in every tmpfs, and
+/// user namespaces, in which nobody is root before much of the kernel.
+fn close_off() -> Result<(), String> {
+    let shut = fs::Permissions::from_mode(0o755);
+    fs::set_permissions("/", shut).map_err(failed("closing the root"))?;
+    match fs::write(USER_NAMESPACES, "0") {
+        // A kernel without them.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        written => written.map_err(failed("forbidding user namespaces")),
+    }
 }
 
 /// Loads the modules in the order of their names, without the drivers of what is not there.

@@ -1,7 +1,7 @@
 //! Runs a program: the engine stops at every call, the host answers, the engine goes on.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use monty::{
@@ -42,8 +42,10 @@ pub(super) struct Run<'a> {
     pub(super) objects: &'a mut Objects,
     pub(super) texts: &'a Texts,
     pub(super) calls: &'a mut FailedCalls,
-    pending: HashMap<u32, u32>,
-    answered: HashMap<u32, Outcome>,
+    /// The futures of calls, by the calls' numbers.
+    futures: HashMap<u32, u32>,
+    /// Answers that came before they were wanted, in the order in which they came.
+    answered: VecDeque<(u32, Outcome)>,
     print: Print<'a>,
 }
 
@@ -59,8 +61,8 @@ impl<'a> Run<'a> {
             objects,
             texts,
             calls,
-            pending: HashMap::new(),
-            answered: HashMap::new(),
+            futures: HashMap::new(),
+            answered: VecDeque::new(),
             print: Print { host },
         }
     }
@@ -104,7 +106,7 @@ impl<'a> Run<'a> {
             ReplProgress::FunctionCall(call) => self.function(call),
             ReplProgress::OsCall(call) => self.os(call),
             ReplProgress::NameLookup(lookup) => Ok(self.name(lookup)),
-            ReplProgress::ResolveFutures(waiting) => self.futures(waiting),
+            ReplProgress::ResolveFutures(waiting) => self.next_answer(waiting),
             complete @ ReplProgress::Complete { .. } => Ok(Ok(complete)),
         }
     }
@@ -170,7 +172,7 @@ impl<'a> Run<'a> {
     fn call(&mut self, call: ReplFunctionCall, op: Op) -> Result<Step, Box<Halt>> {
         let id = self.host.call(op);
         if !call.allow_eager_await && self.is_deferred(&call) {
-            self.pending.insert(call.call_id, id);
+            self.futures.insert(id, call.call_id);
             return Ok(call.resume_pending(self.print()));
         }
         let result = match self.answer(id) {
@@ -192,16 +194,7 @@ impl<'a> Run<'a> {
 
     /// Waits for the answer of one call.
     fn answer(&mut self, id: u32) -> Result<Result<MontyObject, MontyException>, Box<Failure>> {
-        let outcome = loop {
-            if let Some(outcome) = self.answered.remove(&id) {
-                break outcome;
-            }
-            let (answered, outcome) = self.host.wait()?;
-            if answered == id {
-                break outcome;
-            }
-            self.answered.insert(answered, outcome);
-        };
+        let (_, outcome) = first(self.host, &mut self.answered, |answered| answered == id)?;
         Ok(self.taken(outcome))
     }
 
@@ -212,54 +205,21 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Every task waits: hands on what is answered, and waits for it when nothing is.
-    fn futures(&mut self, waiting: ReplResolveFutures) -> Result<Step, Box<Halt>> {
-        let wanted: HashMap<u32, u32> = waiting
-            .pending_call_ids()
-            .iter()
-            .filter_map(|future| Some((*self.pending.get(future)?, *future)))
-            .collect();
-        if let Err(failure) = self.collect(&wanted) {
-            return Err(halt(waiting.into_repl(), failure));
-        }
-        let ready: Vec<u32> = wanted
-            .keys()
-            .copied()
-            .filter(|id| self.answered.contains_key(id))
-            .collect();
-        let mut results = Vec::with_capacity(ready.len());
-        for id in ready {
-            let failed = matches!(self.answered.get(&id), Some(Outcome::Error(_)));
-            // A failure is handled before the next one comes, so that its fields are its own.
-            if failed && !results.is_empty() {
-                continue;
-            }
-            let (Some(outcome), Some(future)) = (self.answered.remove(&id), wanted.get(&id)) else {
-                continue;
-            };
-            self.pending.remove(future);
-            let result = match self.taken(outcome) {
-                Ok(value) => ExtFunctionResult::Return(value),
-                Err(error) => ExtFunctionResult::Error(error),
-            };
-            results.push((*future, result));
-            if failed {
-                break;
-            }
-        }
-        Ok(waiting.resume(results, self.print()))
-    }
-
-    /// Takes what is answered, and waits until one of these is.
-    fn collect(&mut self, wanted: &HashMap<u32, u32>) -> Result<(), Box<Failure>> {
-        while let Some((id, outcome)) = self.host.try_next()? {
-            self.answered.insert(id, outcome);
-        }
-        while !wanted.keys().any(|id| self.answered.contains_key(id)) {
-            let (id, outcome) = self.host.wait()?;
-            self.answered.insert(id, outcome);
-        }
-        Ok(())
+    /// Every task waits: hands on the answer that came first. The next one is handed on when every
+    /// task waits again, so that what a program does depends on the order of the answers alone, not
+    /// on how many are there at once; and each failure is handled before the next, so that its
+    /// fields are its own.
+    fn next_answer(&mut self, waiting: ReplResolveFutures) -> Result<Step, Box<Halt>> {
+        let open = waiting.pending_call_ids();
+        let future = |id| self.futures.get(&id);
+        let wanted = |id| future(id).is_some_and(|future| open.contains(future));
+        let (id, outcome) = match first(self.host, &mut self.answered, wanted) {
+            Ok(first) => first,
+            Err(failure) => return Err(halt(waiting.into_repl(), failure)),
+        };
+        let result = ended_with(self.taken(outcome));
+        let results = self.futures.remove(&id).map(|future| (future, result));
+        Ok(waiting.resume(results.into_iter().collect(), self.print()))
     }
 
     fn name(&mut self, lookup: ReplNameLookup) -> Step {
@@ -289,7 +249,7 @@ impl<'a> Run<'a> {
             OsFunctionCall::AsyncSleep(time) | OsFunctionCall::AsyncSystemSleep(time) => {
                 let id = self.host.call(sleep(*time));
                 if !call.allow_eager_await {
-                    self.pending.insert(call.call_id, id);
+                    self.futures.insert(id, call.call_id);
                     let future = ExtFunctionResult::Future(call.call_id);
                     return Ok(call.resume(future, self.print()));
                 }
@@ -332,6 +292,25 @@ impl<'a> Run<'a> {
             .into_iter()
             .map(|(name, value)| (MontyObject::string(name), value));
         Objects::record("ToolError", fields).into()
+    }
+}
+
+/// The answer that came first of those that are wanted; waits for it when none is there.
+fn first(
+    host: &Host,
+    answered: &mut VecDeque<(u32, Outcome)>,
+    wanted: impl Fn(u32) -> bool,
+) -> Result<(u32, Outcome), Box<Failure>> {
+    let there = answered.iter().position(|(id, _)| wanted(*id));
+    if let Some(answer) = there.and_then(|at| answered.remove(at)) {
+        return Ok(answer);
+    }
+    loop {
+        let answer = host.wait()?;
+        if wanted(answer.0) {
+            return Ok(answer);
+        }
+        answered.push_back(answer);
     }
 }
 

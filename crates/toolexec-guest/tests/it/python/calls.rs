@@ -141,6 +141,23 @@ fn failures_that_come_together_keep_their_own_fields() {
 }
 
 #[test]
+fn answers_that_are_there_at_once_are_handed_on_one_by_one_as_they_came() {
+    // The last call of those that are open is answered first.
+    let source = "import asyncio\nasync def one(i):\n    print('asks', i)\n    \
+        await tools.echo.args(i=i)\n    print('has', i)\n\
+        await asyncio.gather(*[one(i) for i in range(6)])";
+    let asked = "asks 0\nasks 1\nasks 2\nasks 3\nasks 4\nasks 5\n";
+    let had = "has 5\nhas 4\nhas 3\nhas 2\nhas 1\nhas 0\n";
+    assert_eq!(run(source).stdout, [asked, had].concat());
+    // And so are failures between them.
+    let source = "import asyncio\nasync def one(i):\n    try:\n        \
+        await (tools.fail.now(i=i) if i % 2 else tools.echo.args(i=i))\n        print('has', i)\n    \
+        except Exception as e:\n        print('fails', i)\n\
+        await asyncio.gather(*[one(i) for i in range(4)])";
+    assert_eq!(run(source).stdout, "fails 3\nhas 2\nfails 1\nhas 0\n");
+}
+
+#[test]
 fn a_failed_call_that_is_not_caught_ends_the_program_with_it() {
     let failure = run("x = 1\ndef f():\n    return tools.fail.now(y=2)\nf()").failure();
     let call = failure.call.as_deref().unwrap();

@@ -74,7 +74,9 @@ mod tests {
             assert_eq!(verdict("this").kept(), Some(accel));
             assert_eq!(verdict("another start").kept(), None);
         }
-        let file = fs::File::options().write(true).open(work.path().join("kvm"));
+        let file = fs::File::options()
+            .write(true)
+            .open(work.path().join("kvm"));
         let old = SystemTime::now() - 2 * NO_HOLDS;
         file.unwrap().set_modified(old).unwrap();
         assert_eq!(verdict("this").kept(), None);

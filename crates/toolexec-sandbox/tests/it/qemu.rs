@@ -17,24 +17,8 @@ use toolexec_sandbox::qemu::{Accel, Builder, QemuSandbox};
 use toolexec_sandbox::vm::{Image, Images};
 use toolexec_testkit::{Missing, daemons, require};
 
+use crate::machines;
 use crate::support::{Guests, Tools, run, ways};
-use crate::{contract, machines, programs};
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_keeps_the_contract() {
-    if let Some(way) = ways::qemu().found().await {
-        contract::it_keeps_the_contract(way).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn programs_run_as_everywhere() {
-    if let Some(way) = ways::qemu().found().await {
-        programs::a_program_calls_a_tool_and_answers(way).await;
-        programs::a_failing_tool_is_caught(way).await;
-        programs::doubles_keep_their_last_bit(way).await;
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_program_does_to_its_machine_ends_with_it() {

@@ -209,8 +209,8 @@ pub(super) const CASES: &[Case] = &[
             JavaScript,
             "const v = []; v.length = 4294967295; return v",
             // A container has room for so many values that there are too many of them first; of
-            // gVisor the host sees memory that its kernel has not given back yet.
-            "limit memory; in gvisor exception TypeError | limit memory; in containers exception TypeError",
+            // gVisor and machines the host sees memory that their kernels have not given back yet.
+            "limit memory; in gvisor exception TypeError | limit memory; in machines exception TypeError | limit memory; in containers exception TypeError",
         )],
     },
     Case {

@@ -37,7 +37,7 @@ use super::{LANGUAGES, Tools};
 /// Adds the sandboxes that hold native code to what a macro is given. A new one goes here.
 macro_rules! walls {
     ($then:ident!($($given:tt)*)) => {
-        $then! { $($given)* process runc gvisor containerd docker }
+        $then! { $($given)* process runc gvisor containerd docker qemu }
     };
 }
 
@@ -269,10 +269,10 @@ pub(crate) fn qemu() -> Way {
     Way {
         name: "qemu",
         profile: Profile::Hardened,
-        at_once: 6,
-        every: 200,
-        programs: 20,
-        kills: 2,
+        at_once: 25,
+        every: 64,
+        programs: 120,
+        kills: 10,
         make: make_qemu,
     }
 }
@@ -361,11 +361,12 @@ impl Way {
         all.find(|way| way.name == name).unwrap()
     }
 
-    /// What it is one of: `wasm`, `processes` or `containers`.
+    /// What it is one of: `wasm`, `processes`, `containers` or `machines`.
     pub(crate) fn kind(self) -> &'static str {
         match self.name {
             "wasm" => "wasm",
             "process" | "host" => "processes",
+            "qemu" | "firecracker" => "machines",
             _ => "containers",
         }
     }

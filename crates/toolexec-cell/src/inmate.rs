@@ -21,11 +21,8 @@ use toolexec_jail::steps::{self, Clone, Step, clone_into};
 
 use crate::launcher::{close_streams, tell};
 use crate::report::{Word, say};
-use crate::spec::Spec;
+use crate::spec::{Spec, USER};
 use crate::{filter, network, root, sys};
-
-/// The user and the group that a program is for itself.
-pub(crate) const INSIDE: u32 = 1000;
 
 /// Limits that are the same for every program.
 const RLIMITS: [(Resource, u64); 5] = [
@@ -120,7 +117,7 @@ fn become_inside() -> Result<(), JailError> {
     // Ordinary users keep their groups, which the kernel does not let them leave; they are nobody's
     // here.
     let _ = rustix::thread::set_thread_groups(&[]);
-    let (group, user) = (Gid::from_raw(INSIDE), Uid::from_raw(INSIDE));
+    let (group, user) = (Gid::from_raw(USER), Uid::from_raw(USER));
     rustix::thread::set_thread_res_gid(group, group, group).step("changing the group")?;
     rustix::thread::set_thread_res_uid(user, user, user).step("changing the user")
 }

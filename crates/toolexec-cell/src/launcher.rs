@@ -18,9 +18,9 @@ use rustix::process::{
 use toolexec_jail::JailError;
 use toolexec_jail::steps::{self, Clone, Step, clone_into, flag, threads, write};
 
-use crate::inmate::{self, End, INSIDE};
+use crate::inmate::{self, End};
 use crate::report::{Word, say, take};
-use crate::spec::{ARGUMENT, Spec};
+use crate::spec::{ARGUMENT, Spec, USER};
 use crate::sys;
 
 const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
@@ -117,8 +117,8 @@ impl First {
             // The kernel asks this of ordinary users.
             write(of_first("setgroups"), "deny").step("giving up supplementary groups")?;
         }
-        write(of_first("gid_map"), &format!("{INSIDE} {group} 1")).step("mapping the group")?;
-        write(of_first("uid_map"), &format!("{INSIDE} {user} 1")).step("mapping the user")?;
+        write(of_first("gid_map"), &format!("{USER} {group} 1")).step("mapping the group")?;
+        write(of_first("uid_map"), &format!("{USER} {user} 1")).step("mapping the user")?;
         for cgroup in &spec.cgroups {
             write(cgroup.join("cgroup.procs"), &self.pid.to_string())
                 .step("joining a control group")?;

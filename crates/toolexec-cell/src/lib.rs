@@ -35,4 +35,4 @@ mod sys;
 pub use launcher::{is_asked, run};
 #[cfg(target_os = "linux")]
 pub use report::{GiveError, Started, give};
-pub use spec::{ARGUMENT, File, Link, Mount, PORT, Spec};
+pub use spec::{ARGUMENT, File, Link, Mount, PORT, Spec, USER};

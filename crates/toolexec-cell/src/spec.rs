@@ -11,6 +11,8 @@ pub const ARGUMENT: &str = "--toolexec-cell";
 /// The port on the loopback address of the program's network where the host listens, with
 /// [`Spec::listen`].
 pub const PORT: u16 = 3128;
+/// The user and the group that a program is for itself.
+pub const USER: u32 = 1000;
 
 /// What a host says about a program that is to be locked in. The program itself stands in the
 /// launcher's arguments; without one the launcher ends once everything is locked.

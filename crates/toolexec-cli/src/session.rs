@@ -11,6 +11,7 @@ use toolexec::{CallContext, Executor, SourceStatus};
 
 use crate::args::Global;
 use crate::builtin;
+use crate::commands::code::cache;
 use crate::diagnostics::Failure;
 use crate::exit::Exit;
 use crate::printer::Printer;
@@ -53,6 +54,7 @@ impl Session {
         }
         let places = Places {
             launcher: std::env::current_exe().ok(),
+            cache: cache(),
         };
         let connected = config.connect_with(interaction, &places);
         let mut builder = Executor::builder().config(&config, &connected);

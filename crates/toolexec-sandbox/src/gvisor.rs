@@ -28,6 +28,9 @@ const OWN_MEMORY: u64 = 64 << 20;
 /// The least with which the kernel starts and has some room.
 const LEAST_MEMORY: u64 = 128 << 20;
 
+/// How gVisor gets hold of system calls, unless it is said otherwise.
+pub(crate) const PLATFORM: &str = "systrap";
+
 /// The guest on gVisor. Cheap to clone.
 #[derive(Clone)]
 pub struct GvisorSandbox {
@@ -48,7 +51,7 @@ impl GvisorSandbox {
     pub fn builder(guest: LinuxGuest) -> Builder {
         Builder {
             program: PathBuf::from("runsc"),
-            platform: "systrap".to_owned(),
+            platform: PLATFORM.to_owned(),
             options: Options::new(guest, WARM),
         }
     }
@@ -114,7 +117,8 @@ impl Builder {
     }
 }
 
-fn runtime(program: PathBuf, platform: &str) -> Runtime {
+/// gVisor's runtime.
+pub(crate) fn runtime(program: PathBuf, platform: &str) -> Runtime {
     Runtime {
         program,
         name: "gVisor's runsc",

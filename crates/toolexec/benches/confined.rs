@@ -36,6 +36,7 @@ fn executor(data: &Path) -> Option<Executor> {
     );
     let config = Config::parse(Path::new("bench.toml"), &text, &|_| None).expect("it is read");
     let places = Places {
+        cache: None,
         launcher: Some(toolexec_testkit::build::cell()),
     };
     let connected = config.connect_with(None, &places);

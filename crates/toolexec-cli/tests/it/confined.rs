@@ -14,14 +14,14 @@ use toolexec_testkit::peers::{self, Peer};
 use crate::program::Place;
 
 /// A command that runs a script of the shell in a sandbox.
-fn shell(name: &str, script: &str, sandbox: &str) -> String {
+pub(crate) fn shell(name: &str, script: &str, sandbox: &str) -> String {
     format!(
         "[commands.{name}]\nprogram = \"/bin/sh\"\nargs = [\"-c\", {script:?}]\n\
          sandbox = {sandbox}\n"
     )
 }
 
-fn run(place: &Place, tool: &str) -> (Option<i32>, Value) {
+pub(crate) fn run(place: &Place, tool: &str) -> (Option<i32>, Value) {
     let output = place.output(&["run", tool, "--format", "json"], "");
     let text = String::from_utf8_lossy(&output.stdout);
     let said = String::from_utf8_lossy(&output.stderr);
@@ -32,7 +32,7 @@ fn run(place: &Place, tool: &str) -> (Option<i32>, Value) {
 }
 
 /// What a script prints.
-fn says(place: &Place, tool: &str) -> String {
+pub(crate) fn says(place: &Place, tool: &str) -> String {
     let (_, result) = run(place, tool);
     result["value"]
         .as_str()
@@ -227,6 +227,7 @@ fn doctor_shows_sandboxes_and_tries_them() {
                 "{ mounts = [{ path = \"nowhere\", at = \"/data\" }] }",
             ),
             shell("strong", "true", "\"hardened\""),
+            "[code.gvisor]\nprogram = \"/nowhere/runsc\"\n".to_owned(),
         ]
         .concat(),
     );
@@ -239,7 +240,7 @@ fn doctor_shows_sandboxes_and_tries_them() {
         .iter()
         .map(|one| json!([one["of"], one["is"], one["error"]["message"]]))
         .collect();
-    let none = "no sandbox isolates tools as much as the profile hardened demands";
+    let none = "gVisor's runsc is not installed";
     let cannot = "something that the sandbox shows cannot be mounted";
     let fine = "process, no network, memory 64 MiB, cpus 0.5, pids 20, disk 1 MiB";
     let usual = "process, no network, memory 1 GiB, pids 256, disk 64 MiB";
@@ -248,7 +249,7 @@ fn doctor_shows_sandboxes_and_tries_them() {
         [
             json!(["fine", fine, null]),
             json!(["gone", usual, cannot]),
-            json!(["strong", "none", none]),
+            json!(["strong", usual.replace("process", "gvisor"), none]),
         ]
     );
     for (tool, why) in [("gone", cannot), ("strong", none)] {
@@ -421,7 +422,7 @@ fn what_a_command_started_ends_with_the_program() {
     wait_until("none sleeps", || sleeping() == 0);
 }
 
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let until = Instant::now() + Duration::from_secs(60);
     while !is_so() {
         assert!(Instant::now() < until, "{what}");

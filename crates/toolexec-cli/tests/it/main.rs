@@ -8,6 +8,7 @@
 mod background;
 mod code;
 mod confined;
+mod confined_in_gvisor;
 mod conformance;
 mod files;
 mod find;

@@ -11,12 +11,12 @@ use serde_json::Value;
 use super::leftovers::{Left, Leftovers, control_groups};
 
 /// What the runtime calls the container, in a state that has no other.
-pub(super) const ID: &str = "guest";
+pub(crate) const ID: &str = "guest";
 
 /// The directory of a container. Dropping it removes that and the control group of the same name;
 /// the container must be killed then.
 #[derive(Debug)]
-pub(super) struct Bundle {
+pub(crate) struct Bundle {
     directory: PathBuf,
     name: String,
     leftovers: Arc<Leftovers>,
@@ -24,7 +24,7 @@ pub(super) struct Bundle {
 
 impl Bundle {
     /// Makes a directory below `containers` and writes there what the runtime is told.
-    pub(super) fn write(
+    pub(crate) fn write(
         containers: &Path,
         name: &str,
         spec: &Value,
@@ -41,12 +41,12 @@ impl Bundle {
         Ok(bundle)
     }
 
-    pub(super) fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
     /// Where the runtime keeps what it knows of the container.
-    pub(super) fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.directory.join("state")
     }
 

@@ -23,7 +23,7 @@ pub(super) enum Left {
 /// What ended containers left behind and what is not removed yet: a container is not gone at once
 /// when it is killed, and nobody has to wait for that.
 #[derive(Debug, Default)]
-pub(super) struct Leftovers {
+pub(crate) struct Leftovers {
     all: Mutex<Vec<Left>>,
 }
 
@@ -85,7 +85,7 @@ pub(super) fn control_groups(name: &str) -> Vec<Left> {
 }
 
 /// Ends and removes what hosts left behind that are gone.
-pub(super) fn sweep(containers: &Path, label: &Label) {
+pub(crate) fn sweep(containers: &Path, label: &Label) {
     for mount in cgroup::mount_points() {
         cgroup::sweep(&mount, label);
     }

@@ -17,6 +17,8 @@ mod sandbox;
 
 #[cfg(any(feature = "gvisor", feature = "runc"))]
 pub(crate) use {
+    bundle::{Bundle, ID},
+    leftovers::{Leftovers, sweep},
     runtime::Runtime,
     sandbox::{Containers, Options},
 };

@@ -41,11 +41,11 @@ pub(crate) struct Runtime {
 
 impl Runtime {
     /// The memory of a control group for a guest that needs so much.
-    pub(super) fn memory(&self, guest: u64) -> u64 {
+    pub(crate) fn memory(&self, guest: u64) -> u64 {
         guest.saturating_add(self.own_memory).max(self.least_memory)
     }
 
-    pub(super) fn options(&self, is_root: bool) -> Vec<String> {
+    pub(crate) fn options(&self, is_root: bool) -> Vec<String> {
         let mut options = self.options.clone();
         if !is_root {
             options.extend(self.rootless_options.iter().map(ToString::to_string));
@@ -84,7 +84,7 @@ impl Runtime {
     ///
     /// # Errors
     /// When it is not there; says what brings it.
-    pub(super) fn find(&self) -> Result<PathBuf> {
+    pub(crate) fn find(&self) -> Result<PathBuf> {
         installed::program(&self.program, &SYSTEM).ok_or_else(|| self.missing())
     }
 
@@ -96,7 +96,7 @@ impl Runtime {
     }
 
     /// Says what to do about a container that does not start.
-    pub(super) fn explain(&self, error: &Error) -> Error {
+    pub(crate) fn explain(&self, error: &Error) -> Error {
         let causes = error.report().causes.join(": ");
         let hint = if causes.contains("cgroup") {
             "control groups cannot be made: run as root, outside of a container that mounts them \

@@ -6,10 +6,19 @@
 //!
 //! | kind | what it is | root |
 //! |---|---|---|
-//! | `process` | a process that the kernel locks in (Linux) | the system's programs, read-only, and what the program itself is made of |
+//! | `process` | a process that the kernel locks in (Linux) | the system's programs or those of an image, read-only, and what the program itself is made of |
+//! | `gvisor` | a process on a kernel of its own, gVisor's (Linux) | the same |
 
 #[cfg(all(feature = "process", target_os = "linux"))]
+mod bounds;
+#[cfg(all(feature = "process", target_os = "linux"))]
 mod cell;
+#[cfg(all(feature = "process", target_os = "linux"))]
+mod code;
+#[cfg(all(feature = "process", feature = "gvisor", target_os = "linux"))]
+mod gvisor;
 mod settings;
+#[cfg(all(feature = "process", target_os = "linux"))]
+mod view;
 
 pub use settings::{Egress, ToolKind, ToolLimits, ToolMount, ToolPlaces, ToolSandbox};

@@ -19,6 +19,9 @@ pub struct ToolSandbox {
     pub profile: Option<Profile>,
     /// Which sandbox it runs in; the first that the profile allows, when nothing is said.
     pub kind: Option<ToolKind>,
+    /// The root whose programs it sees instead of this machine's: the name of one that
+    /// `toolexec image build --with` made, or a directory.
+    pub image: Option<String>,
     /// What it may use.
     pub limits: ToolLimits,
     /// What it sees of this machine, besides the system's programs and what it is made of.
@@ -35,6 +38,8 @@ pub struct ToolSandbox {
 pub enum ToolKind {
     /// A process that the kernel locks in.
     Process,
+    /// A process on a kernel of its own, gVisor's.
+    Gvisor,
 }
 
 /// What a program that is a tool may use. What is not said is what the sandbox usually allows.
@@ -82,6 +87,13 @@ pub trait Egress: fmt::Debug + Send + Sync {
 pub struct ToolPlaces {
     /// A program that calls `toolexec_cell::run`, for the kind `process`.
     pub launcher: Option<PathBuf>,
+    /// gVisor's `runsc`, by name or path, for the kind `gvisor`. `runsc` otherwise.
+    pub runsc: Option<PathBuf>,
+    /// How gVisor gets hold of system calls. `systrap` otherwise.
+    pub platform: Option<String>,
+    /// Where this user keeps images and containers; below the directory of temporary files
+    /// otherwise.
+    pub cache: Option<PathBuf>,
 }
 
 impl ToolKind {
@@ -89,6 +101,7 @@ impl ToolKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Process => "process",
+            Self::Gvisor => "gvisor",
         }
     }
 }
@@ -102,10 +115,25 @@ impl ToolSandbox {
     pub fn confine(&self, places: &ToolPlaces) -> Result<Arc<dyn Confine>> {
         match (self.kind, self.profile.unwrap_or_default()) {
             (None | Some(ToolKind::Process), Profile::Standard) => self.cell(places),
+            (Some(ToolKind::Gvisor), Profile::Standard)
+            | (None | Some(ToolKind::Gvisor), Profile::Hardened) => self.gvisor(places),
             (_, Profile::Dev) => Err(unavailable("tools have no sandbox in the profile dev")
                 .with_hint("leave `sandbox` out, and the tool runs without one")),
-            (kind, profile) => Err(too_weak(kind, profile)),
+            (Some(kind), profile) => Err(too_weak(kind, profile)),
         }
+    }
+
+    /// What a sandbox is, in a few words: its name, the network, and what the program is held to.
+    #[cfg(all(feature = "process", target_os = "linux"))]
+    pub(super) fn describe(&self, name: &str, bounds: Vec<String>) -> String {
+        let image = self.image.as_ref().map(|image| format!("image {image}"));
+        let network = match &self.network {
+            None => "no network".to_owned(),
+            Some(network) => format!("network {}", network.describe()),
+        };
+        let parts = [name.to_owned()].into_iter().chain(image);
+        let parts: Vec<String> = parts.chain([network]).chain(bounds).collect();
+        parts.join(", ")
     }
 
     #[cfg(all(feature = "process", target_os = "linux"))]
@@ -114,7 +142,49 @@ impl ToolSandbox {
             unavailable("it is not known which program locks tools in")
                 .with_hint("say where toolexec or toolexec-cell is: ToolPlaces::launcher")
         })?;
-        Ok(Arc::new(super::cell::Cell::new(launcher, self.clone())))
+        let cell = super::cell::Cell::new(launcher, self.clone(), self.system(places)?);
+        Ok(Arc::new(cell))
+    }
+
+    /// Whose programs it sees.
+    #[cfg(all(feature = "process", feature = "linux-guest", target_os = "linux"))]
+    fn system(&self, places: &ToolPlaces) -> Result<super::view::System> {
+        use super::view::System;
+        use crate::roots::{Roots, resolve};
+        let Some(image) = &self.image else {
+            return Ok(System::Host);
+        };
+        let roots = Roots::below(places.cache.as_deref());
+        resolve(Some(&roots), std::path::Path::new(image)).map(System::Image)
+    }
+
+    #[cfg(all(feature = "process", not(feature = "linux-guest"), target_os = "linux"))]
+    fn system(&self, _: &ToolPlaces) -> Result<super::view::System> {
+        match self.image {
+            None => Ok(super::view::System::Host),
+            Some(_) => Err(unavailable(
+                "images are not built in: the feature `linux-guest` is off",
+            )),
+        }
+    }
+
+    #[cfg(all(feature = "process", feature = "gvisor", target_os = "linux"))]
+    fn gvisor(&self, places: &ToolPlaces) -> Result<Arc<dyn Confine>> {
+        if self.network.is_some() {
+            return Err(unavailable("tools on gVisor have no network").with_hint(
+                "leave `network` out; or use the kind process of the profile standard, which \
+                     reaches what `network` allows",
+            ));
+        }
+        let gvisor = super::gvisor::Gvisor::new(self.clone(), self.system(places)?, places);
+        Ok(Arc::new(gvisor))
+    }
+
+    #[cfg(not(all(feature = "process", feature = "gvisor", target_os = "linux")))]
+    #[expect(clippy::unused_self, reason = "the other build needs it")]
+    fn gvisor(&self, _: &ToolPlaces) -> Result<Arc<dyn Confine>> {
+        Err(unavailable("the sandbox gvisor is not there for tools")
+            .with_hint("it needs Linux, and the features `gvisor` and `process`"))
     }
 
     #[cfg(not(all(feature = "process", target_os = "linux")))]
@@ -125,16 +195,12 @@ impl ToolSandbox {
     }
 }
 
-fn too_weak(kind: Option<ToolKind>, profile: Profile) -> Error {
-    let message = match kind {
-        Some(kind) => format!(
-            "the sandbox {} does not isolate tools as much as the profile {profile} demands",
-            kind.as_str()
-        ),
-        None => format!("no sandbox isolates tools as much as the profile {profile} demands"),
-    };
+fn too_weak(kind: ToolKind, profile: Profile) -> Error {
+    let message = format!(
+        "the sandbox {} does not isolate tools as much as the profile {profile} demands",
+        kind.as_str()
+    );
     unavailable(&message).with_hint(
-        "the kernel's own walls are what there is for tools: the profile standard; nothing runs \
-         in less than was asked for",
+        "use the kind gvisor, or the profile standard; nothing runs in less than was asked for",
     )
 }

@@ -14,6 +14,7 @@ use super::ConfigError;
 use super::code::ProfileName;
 use super::document::Document;
 use super::network::{self, NetworkSetting};
+use super::sandboxes::GvisorSection;
 use super::units::{Share, Size, Time};
 
 /// A sandbox: a profile by its name, or a table.
@@ -28,6 +29,9 @@ pub struct ToolSandboxSection {
     pub profile: Option<ProfileName>,
     /// Which sandbox it runs in. Default: the first that the profile allows.
     pub kind: Option<ToolKindName>,
+    /// The root whose programs it sees instead of this machine's: the name of one that `toolexec
+    /// image build --with` made, or a directory, relative to this file. Default: this machine's.
+    pub image: Option<String>,
     /// What it sees of this machine, besides the system's programs and what it is made of.
     pub mounts: Vec<MountSection>,
     /// The most memory of all its processes. Default: 1GiB.
@@ -50,6 +54,8 @@ pub struct ToolSandboxSection {
 pub enum ToolKindName {
     /// A process that the kernel locks in.
     Process,
+    /// A process on a kernel of its own, gVisor's.
+    Gvisor,
 }
 
 /// A file or directory that a program sees.
@@ -81,6 +87,9 @@ pub struct Confined {
 pub struct Places {
     /// A program that locks others in: toolexec itself, or toolexec-cell.
     pub launcher: Option<PathBuf>,
+    /// Where this user keeps images and containers; below the directory of temporary files
+    /// otherwise.
+    pub cache: Option<PathBuf>,
 }
 
 impl<'de> Deserialize<'de> for ToolSandboxSetting {
@@ -175,6 +184,7 @@ pub(super) fn confine<'a>(
     directory: &Path,
     args: impl IntoIterator<Item = &'a str>,
     places: &Places,
+    gvisor: &GvisorSection,
 ) -> Arc<dyn Confine> {
     use crate::sandbox::tools::{ToolKind, ToolLimits, ToolMount, ToolPlaces, ToolSandbox};
     let section = &setting.0;
@@ -187,10 +197,23 @@ pub(super) fn confine<'a>(
             write: mount.write.unwrap_or_default(),
         }
     });
+    // One of those that are kept has a name without directories.
+    let image = |image: &str| {
+        if image.contains('/') {
+            let path = absolute(directory.join(image));
+            path.to_string_lossy().into_owned()
+        } else {
+            image.to_owned()
+        }
+    };
     let bytes = |size: Option<Size>| size.map(|Size(bytes)| bytes as u64);
     let sandbox = ToolSandbox {
         profile: section.profile.map(Into::into),
-        kind: section.kind.map(|ToolKindName::Process| ToolKind::Process),
+        kind: section.kind.map(|kind| match kind {
+            ToolKindName::Process => ToolKind::Process,
+            ToolKindName::Gvisor => ToolKind::Gvisor,
+        }),
+        image: section.image.as_deref().map(image),
         limits: ToolLimits {
             memory: bytes(section.memory),
             cpus: section.cpus.map(|Share(cpus)| cpus),
@@ -204,6 +227,9 @@ pub(super) fn confine<'a>(
     let network = section.network.as_ref().map(network::egress).transpose();
     let places = ToolPlaces {
         launcher: places.launcher.clone(),
+        runsc: gvisor.program.clone(),
+        platform: gvisor.platform.map(|platform| platform.as_str().to_owned()),
+        cache: places.cache.clone(),
     };
     let confined = network.and_then(|network| {
         let network = network.flatten();
@@ -235,6 +261,7 @@ pub(super) fn confine<'a>(
     _: &Path,
     _: impl IntoIterator<Item = &'a str>,
     _: &Places,
+    _: &GvisorSection,
 ) -> Arc<dyn Confine> {
     Arc::new(Refusing {
         message: "sandboxes are not built in: the feature `sandbox` is off".to_owned(),
@@ -291,7 +318,7 @@ mod tests {
     fn a_profile_or_a_table() {
         let config = parse(
             "[servers.a]\ncommand = \"x\"\nsandbox = \"standard\"\n[commands.b]\nprogram = \"y\"\n\
-             [commands.b.sandbox]\nkind = \"process\"\nmemory = \"256m\"\ncpus = \"0.5\"\npids = 9\n\
+             [commands.b.sandbox]\nkind = \"process\"\nimage = \"python\"\nmemory = \"256m\"\ncpus = \"0.5\"\npids = 9\n\
              disk = \"1m\"\ntimeout = \"5s\"\n\
              mounts = [{ path = \"data\", at = \"/data\", write = true }]\n\
              network.allow = [\"https://a.com\", { origin = \"https://b.com\", paths = [\"/x/*\"] }]\n",
@@ -304,6 +331,7 @@ mod tests {
         let long = ToolSandboxSection {
             profile: None,
             kind: Some(ToolKindName::Process),
+            image: Some("python".to_owned()),
             mounts: vec![MountSection {
                 path: "data".into(),
                 at: Some("/data".into()),
@@ -383,7 +411,7 @@ mod tests {
             ),
             (
                 "sandbox = { kind = \"jail\" }",
-                "3:20: unknown variant `jail`, expected `process`",
+                "3:20: unknown variant `jail`, expected `process` or `gvisor`",
             ),
         ];
         for (line, wanted) in cases {

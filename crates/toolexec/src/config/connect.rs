@@ -84,6 +84,7 @@ impl Config {
         interaction: Option<&Arc<dyn Interaction>>,
         places: &Places,
     ) -> Connected {
+        let gvisor = &self.sections.code.gvisor;
         let mut connected = Connected::default();
         for (name, section) in &self.sections.servers {
             let namespace = section.namespace.as_deref().unwrap_or(name);
@@ -92,7 +93,7 @@ impl Config {
                 (&section.sandbox, &mut config.transport)
             {
                 let args = section.args.iter().map(String::as_str);
-                let confine = confine(sandbox, self.directory(), args, places);
+                let confine = confine(sandbox, self.directory(), args, places, gvisor);
                 connected.confine(name, name, &confine);
                 stdio.confine = Some(confine);
             }
@@ -116,6 +117,7 @@ impl Config {
 
     /// The programs, one source for each namespace.
     fn commands(&self, connected: &mut Connected, places: &Places) -> Vec<Arc<dyn Source>> {
+        let gvisor = &self.sections.code.gvisor;
         let mut namespaces: BTreeMap<&str, Vec<CommandTool>> = BTreeMap::new();
         for (name, section) in &self.sections.commands {
             let namespace = section.namespace.as_deref().unwrap_or(COMMANDS);
@@ -126,7 +128,7 @@ impl Config {
                     CommandArg::One(text) if !text.contains("{{") => Some(text.as_str()),
                     _ => None,
                 });
-                let confine = confine(sandbox, self.directory(), fixed, places);
+                let confine = confine(sandbox, self.directory(), fixed, places, gvisor);
                 connected.confine(&source_of(namespace), name, &confine);
                 tool.confine = Some(confine);
             }

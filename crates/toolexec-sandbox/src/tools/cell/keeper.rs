@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 use toolexec_process::{Exit, Keeper};
 
-use super::bounds::{Bounds, size};
 use crate::cgroup::Group;
+use crate::tools::bounds::Bounds;
 
 /// What a locked-in program is held by. Its launcher ends it when this is dropped, in whatever
 /// way.
@@ -38,13 +38,7 @@ impl Hold {
 
 impl Keeper for Hold {
     fn exceeded(&self, exit: Exit) -> Option<String> {
-        // One of its processes may have been ended by the kernel without the others noticing.
-        if exit.is_success() {
-            return None;
-        }
-        let memory = self.bounds.memory?;
-        let is_starved = self.group.as_ref().is_some_and(Group::is_starved);
-        is_starved.then(|| format!("ran out of memory ({})", size(memory)))
+        self.bounds.exceeded(exit, self.group.as_ref())
     }
 }
 

@@ -1,55 +1,44 @@
 //! Programs as processes that the kernel locks in.
 
-mod bounds;
-mod code;
 mod explain;
 mod keeper;
-mod root;
 
-use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use toolexec_cell::{ARGUMENT, GiveError, PORT, Spec, Started, give};
+use toolexec_cell::{ARGUMENT, GiveError, PORT, Spec, Started, USER, give};
 use toolexec_process::{
-    Child, Command, Confine, ConfineError, ProbeFuture, SpawnError, SpawnFuture, Stdin, base_env,
+    Child, Command, Confine, ConfineError, ProbeFuture, SpawnError, SpawnFuture, Stdin,
 };
 
+use super::bounds::Bounds;
+use super::code::Program;
 use super::settings::ToolSandbox;
+use super::view::{self, System};
 use crate::cgroup::{Cgroups, Group, Tree};
 use crate::label::{self, Label};
-use bounds::Bounds;
-use code::Program;
 use keeper::Hold;
 
 /// How long a program may take to its first instruction.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// What of our environment programs get.
-const PASSED: [&str; 5] = ["PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ"];
-/// What they get besides: the only place of their own, and the name of their user there.
-const OWN: [(&str, &str); 4] = [
-    ("HOME", "/tmp"),
-    ("TMPDIR", "/tmp"),
-    ("USER", root::USER),
-    ("LOGNAME", root::USER),
-];
-
 /// Starts programs as processes that the kernel locks in.
 #[derive(Debug)]
 pub(super) struct Cell {
     launcher: PathBuf,
     settings: ToolSandbox,
+    system: System,
     cgroups: OnceLock<Option<Cgroups>>,
 }
 
 impl Cell {
-    pub(super) fn new(launcher: PathBuf, settings: ToolSandbox) -> Self {
+    pub(super) fn new(launcher: PathBuf, settings: ToolSandbox, system: System) -> Self {
         Self {
             launcher,
             settings,
+            system,
             cgroups: OnceLock::new(),
         }
     }
@@ -72,7 +61,7 @@ impl Cell {
     }
 
     async fn start(&self, command: Command) -> Result<Child, SpawnError> {
-        let program = Program::find(&command)?;
+        let program = Program::find(&command, &self.system)?;
         let spec = self.spec(&program, &command)?;
         let launcher = Command::new(self.launcher.to_string_lossy())
             .stdin(command.input())
@@ -101,19 +90,15 @@ impl Cell {
 
     fn spec(&self, program: &Program, command: &Command) -> Result<Spec, ConfineError> {
         let bounds = self.bounds()?;
-        let code = self
-            .settings
-            .code
-            .iter()
-            .flat_map(|path| code::made_of(path));
-        let code: Vec<PathBuf> = program.code.iter().cloned().chain(code).collect();
-        let mut spec = root::spec(&self.settings, &code, bounds.disk);
-        // The last of equal names counts, and programs would take the first.
-        let env: BTreeMap<_, _> = command.environment().iter().cloned().collect();
-        spec.env = env.into_iter().collect();
-        if let Some(dir) = command.directory() {
-            spec.dir = std::path::absolute(dir).map_err(explain::broken)?;
-        }
+        let view = view::of(
+            &self.settings,
+            &self.system,
+            program,
+            command,
+            USER,
+            bounds.disk,
+        );
+        let mut spec = view.map_err(explain::broken)?;
         spec.processes = bounds.processes;
         Ok(spec)
     }
@@ -176,25 +161,15 @@ async fn tell(socket: Arc<UnixStream>, spec: Spec) -> Result<Started, GiveError>
 
 impl Confine for Cell {
     fn describe(&self) -> String {
-        let network = match &self.settings.network {
-            None => "no network".to_owned(),
-            Some(network) => format!("network {}", network.describe()),
-        };
         let bounds = self.bounds().map(|bounds| bounds.describe());
-        let mut parts = vec!["process".to_owned(), network];
-        parts.extend(bounds.unwrap_or_default());
-        parts.join(", ")
+        self.settings
+            .describe("process", bounds.unwrap_or_default())
     }
 
     fn base_env(&self) -> Vec<(String, String)> {
-        let passed = base_env().into_iter();
-        let mut env: Vec<_> = passed
-            .filter(|(name, _)| PASSED.contains(&name.as_str()))
-            .collect();
-        let text = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        env.extend(OWN.map(text));
+        let mut env = view::environment(&self.system);
         if let Some(network) = &self.settings.network {
-            env.extend(network.environment(PORT, root::AUTHORITY));
+            env.extend(network.environment(PORT, view::AUTHORITY));
         }
         env
     }

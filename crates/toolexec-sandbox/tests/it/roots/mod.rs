@@ -21,6 +21,7 @@ use toolexec_testkit::daemons::place;
 use toolexec_testkit::{Missing, daemons, require};
 
 mod made;
+mod tools;
 
 /// The name of the root that all tests share.
 const NAME: &str = "tests";

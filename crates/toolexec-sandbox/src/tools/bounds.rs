@@ -1,10 +1,10 @@
 //! What a program is held to, and by whom.
 
-use toolexec_process::ConfineError;
+use toolexec_process::{ConfineError, Exit};
 
-use crate::cgroup::{Controller, Setting, Version, basics, caps};
+use super::settings::ToolLimits;
+use crate::cgroup::{Controller, Group, Setting, Version, basics, caps};
 use crate::share::thousandths;
-use crate::tools::settings::ToolLimits;
 
 /// What programs may use for which nothing is said, where somebody can hold them to it.
 const MEMORY: u64 = 1 << 30;
@@ -17,7 +17,7 @@ const FIRST: u64 = 1;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Bounds {
     pub(super) memory: Option<u64>,
-    cpus: Option<f64>,
+    pub(super) cpus: Option<f64>,
     pids: Option<u64>,
     /// The same, where resource limits hold it to that.
     pub(super) processes: Option<u64>,
@@ -73,6 +73,15 @@ impl Bounds {
         all
     }
 
+    /// Which of them a program exceeded that ended so in this control group.
+    pub(super) fn exceeded(&self, exit: Exit, group: Option<&Group>) -> Option<String> {
+        // One of its processes may have been ended by the kernel without the others noticing.
+        if exit.is_success() || !group.is_some_and(Group::is_starved) {
+            return None;
+        }
+        Some(format!("ran out of memory ({})", size(self.memory?)))
+    }
+
     /// Each of them in a few words.
     pub(super) fn describe(&self) -> Vec<String> {
         let memory = self.memory.map(|memory| format!("memory {}", size(memory)));
@@ -84,7 +93,7 @@ impl Bounds {
 }
 
 /// A number of bytes as people write it.
-pub(super) fn size(bytes: u64) -> String {
+fn size(bytes: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     let fits = |(shift, _): &(u32, &str)| bytes >= 1 << shift && bytes.is_multiple_of(1 << shift);
     match units.into_iter().find(fits) {

@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 
 use toolexec_process::{Command, SpawnError};
 
-use super::root::is_system;
+use super::view::{System, is_system};
 
 /// How many links and interpreters are followed.
 const STEPS: usize = 16;
@@ -32,11 +32,14 @@ impl Program {
     ///
     /// # Errors
     /// [`SpawnError::NotFound`].
-    pub(super) fn find(command: &Command) -> Result<Self, SpawnError> {
+    pub(super) fn find(command: &Command, system: &System) -> Result<Self, SpawnError> {
         let env = command.environment().iter().rev();
         let search = env.clone().find(|(name, _)| name == "PATH");
         let search = search.map_or("", |(_, value)| value.as_str());
         let name = command.program();
+        if let System::Image(root) = system {
+            return Self::of_image(root, name, search);
+        }
         let path = if name.contains('/') {
             std::path::absolute(name).ok().filter(|path| path.is_file())
         } else {
@@ -47,6 +50,26 @@ impl Program {
         };
         let mut code = Vec::new();
         follow(&path, search, STEPS, &mut code);
+        Ok(Self { path, code })
+    }
+
+    /// The program of an image, which is made of nothing else. Where a path leads is not followed:
+    /// links of an image lead elsewhere in it.
+    fn of_image(root: &Path, name: &str, search: &str) -> Result<Self, SpawnError> {
+        let is_there = |path: &Path| {
+            let inside = path.strip_prefix("/").unwrap_or(path);
+            fs::symlink_metadata(root.join(inside)).is_ok_and(|file| !file.is_dir())
+        };
+        let path = if name.contains('/') {
+            // It may be mounted there.
+            name.starts_with('/').then(|| PathBuf::from(name))
+        } else {
+            let dirs = search.split(':').filter(|dir| dir.starts_with('/'));
+            dirs.map(|dir| Path::new(dir).join(name))
+                .find(|path| is_there(path))
+        };
+        let path = path.ok_or_else(|| SpawnError::missing(name, !search.is_empty()))?;
+        let code = Vec::new();
         Ok(Self { path, code })
     }
 }

@@ -1,7 +1,7 @@
 //! Runs every test and counts them.
 
 #[path = "../../crates/toolexec-testkit/src/hostile.rs"]
-mod hostile;
+pub(crate) mod hostile;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

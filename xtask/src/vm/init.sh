@@ -19,26 +19,34 @@ mount -t tmpfs -o mode=1777 shm /dev/shm
 mount -t cgroup2 none /sys/fs/cgroup
 dmesg -n 1
 ifconfig lo 127.0.0.1 up
+for module in /modules/*; do
+    [ ! -e "$module" ] || insmod "$module"
+done
 
 status=0
 echo "@@ as root"
 setsid /tests/run < /dev/null || status=$?
 
-# What systemd does for a user: the controllers are on, and the directory is the user's.
 top=/sys/fs/cgroup
-echo "+cpu +memory +pids" > $top/cgroup.subtree_control
-mkdir -p $top/users/one/session
-for dir in users users/one; do
-    echo "+cpu +memory +pids" > $top/$dir/cgroup.subtree_control
-done
-chown user $top/users/one $top/users/one/cgroup.procs $top/users/one/cgroup.subtree_control
-chown -R user $top/users/one/session
-echo "@@ as a user"
-echo $$ > $top/users/one/session/cgroup.procs
-setsid su -s /bin/sh user -c /tests/run < /dev/null || status=$?
-echo $$ > $top/cgroup.procs
+if [ -e /tests/also-as-user ]; then
+    # What systemd does for a user: the controllers are on, and the directory is the user's.
+    echo "+cpu +memory +pids" > $top/cgroup.subtree_control
+    mkdir -p $top/users/one/session
+    for dir in users users/one; do
+        echo "+cpu +memory +pids" > $top/$dir/cgroup.subtree_control
+    done
+    chown user $top/users/one $top/users/one/cgroup.procs $top/users/one/cgroup.subtree_control
+    chown -R user $top/users/one/session
+    echo "@@ as a user"
+    echo $$ > $top/users/one/session/cgroup.procs
+    setsid su -s /bin/sh user -c /tests/run < /dev/null || status=$?
+    echo $$ > $top/cgroup.procs
+fi
 
 echo "@@ control groups that are left"
 find $top -name 'toolexec-*' | grep . && status=99
+for file in $(cat /tests/kept 2> /dev/null); do
+    [ ! -e "$file" ] || { echo "@@ kept ${file##*/}"; cat "$file"; echo "@@ end"; }
+done
 echo "@@ exit $status"
 poweroff -f

@@ -1,11 +1,13 @@
-//! Tests in a virtual machine of their own: with a kernel that has control groups of version 2
-//! only, as root and as a user to whom a part of them was delegated.
+//! Tests in a virtual machine of their own. Either with a kernel that has control groups of version
+//! 2 only, as root and as a user to whom a part of them was delegated; or with a KVM, in which
+//! Firecracker runs.
 //!
 //! The machine is emulated, so that it needs neither root nor `/dev/kvm`. It has no disk and no
 //! network; everything is in its initial RAM file system.
 
 mod machine;
 mod root;
+mod suite;
 
 // Plain code that the sandbox has too.
 #[path = "../../../crates/toolexec-sandbox/src/vm/cpio.rs"]
@@ -23,8 +25,9 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::daemons;
-use crate::shell::{apt_install, cargo, command, is_installed, is_root, quiet, say, workspace};
+use crate::shell::{apt_install, cargo, command, is_installed, is_root, quiet, say};
 use kernel::Kernel;
+use suite::Suite;
 
 /// The Debian packages of which the machine is made.
 const PACKAGES: [&str; 3] = ["qemu-system-x86", "busybox-static", "binutils"];
@@ -33,21 +36,17 @@ const KERNEL: &str = "linux-image-cloud-amd64";
 /// Where its package is unpacked, beside the daemons that tests talk to.
 const KEPT: &str = crate::daemons::place::KERNEL;
 const QEMU: &str = "qemu-system-x86_64";
-/// The tests that a change of control groups could break.
-const TESTS: [&str; 4] = [
-    "groups::",
-    "leftovers::nothing_is_left_of_guests_that_were_dropped",
-    "--skip",
-    "docker::",
-];
-
 /// Options of `cargo xtask vm`.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Options {
     /// Install what is missing with apt-get (implied as root with CI=true).
     #[arg(long)]
     install_system: bool,
-    /// Filters and options of the tests of `toolexec-sandbox`; those of control groups otherwise.
+    /// Run the Firecracker that `FIRECRACKER_BIN` names on an emulated KVM, instead of the tests of
+    /// control groups. What comes of the attacks is kept with `INSTA_UPDATE=always`.
+    #[arg(long)]
+    firecracker: bool,
+    /// Filters and options of the tests of `toolexec-sandbox`, instead of the usual ones.
     #[arg(last = true, value_name = "TEST ARGS")]
     args: Vec<String>,
 }
@@ -62,20 +61,29 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Ok(kernel) => kernel,
         Err(error) => return skipped(&format!("{error:#}")),
     };
-    let programs = build()?;
-    let args = if options.args.is_empty() {
-        TESTS.map(str::to_owned).to_vec()
+    let mut suite = if options.firecracker {
+        Suite::firecracker(&kernel)?
     } else {
-        options.args.clone()
+        Suite::groups()
     };
-    let initrd = root::pack(&programs, &args)?;
+    if !options.args.is_empty() {
+        suite.args.clone_from(&options.args);
+    }
+    let programs = build()?;
+    let initrd = root::pack(&programs, &suite)?;
     say(format!(
         "vm: Linux {}, {} MiB of programs, tests {}",
         kernel.version,
         fs::metadata(&initrd)?.len() >> 20,
-        args.join(" ")
+        suite.args.join(" ")
     ));
-    machine::run(&kernel.vmlinuz, &initrd)
+    let ended = machine::run(&kernel.vmlinuz, &initrd, suite.hardware)?;
+    suite::keep(&ended.kept)?;
+    match ended.status {
+        Some(0) => Ok(()),
+        Some(status) => bail!("the tests in the machine failed ({status})"),
+        None => bail!("the machine ended before its tests did"),
+    }
 }
 
 /// Installs what tests of virtual machines need: QEMU and a kernel.
@@ -200,18 +208,4 @@ fn build() -> Result<Programs> {
     let beside = tests.parent().and_then(Path::parent);
     others.extend(beside.map(|dir| dir.join("toolexec-guest")));
     Ok(Programs { tests, others })
-}
-
-/// Where Cargo builds.
-fn target_directory() -> Result<PathBuf> {
-    let metadata = quiet(
-        cargo()
-            .args(["metadata", "--format-version", "1", "--no-deps"])
-            .current_dir(workspace()),
-    )?;
-    let metadata: Value = serde_json::from_slice(&metadata.stdout)?;
-    let directory = metadata["target_directory"].as_str();
-    directory
-        .map(PathBuf::from)
-        .context("cargo names no target directory")
 }

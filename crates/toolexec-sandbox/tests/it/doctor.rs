@@ -20,7 +20,7 @@ in_every_sandbox!(limits_hold_under_attack);
 
 /// Every limit that somebody claims to enforce holds, and the rest no program can exceed. What was
 /// found is kept: `docs/sandboxes.md` is made of it.
-async fn limits_hold_under_attack(way: Way) {
+pub(crate) async fn limits_hold_under_attack(way: Way) {
     let sandbox = way.sandbox(Guests::REAL);
     let found = examined(Sandboxes::new().with(sandbox)).await.remove(0);
     assert!(found.missing.is_none(), "{:?}", found.missing);

@@ -23,7 +23,7 @@ fn text<'a>(language: Language, javascript: &'a str, python: &'a str) -> &'a str
     }
 }
 
-async fn bytes_come_and_go_as_they_are(way: Way) {
+pub(crate) async fn bytes_come_and_go_as_they_are(way: Way) {
     for (language, executor, _) in way.each() {
         let source = text(
             language,

@@ -46,7 +46,7 @@ seen = [
 return seen
 "#;
 
-async fn a_program_may_do_what_its_caller_may(way: Way) {
+pub(crate) async fn a_program_may_do_what_its_caller_may(way: Way) {
     let rules = json!([
         {"name": "no-13", "effect": "deny", "args": {"/b": {"equals": 13}}},
         {"name": "no-fail", "effect": "deny", "tools": ["fail"], "except_callers": ["ann"]},

@@ -95,7 +95,7 @@ const PROGRAMS: [Program; 10] = [
     },
 ];
 
-async fn outcomes_are_the_same_but_for_times(way: Way) {
+pub(crate) async fn outcomes_are_the_same_but_for_times(way: Way) {
     let executor = way.executor(&Tools::new());
     let limits = Limits {
         tool_calls: Some(6),

@@ -86,7 +86,7 @@ async fn value(sessions: &CodeSessions, name: &str, language: Language, source: 
     outcome.value
 }
 
-async fn variables_and_functions_stay_and_forks_go_their_own_ways(way: Way) {
+pub(crate) async fn variables_and_functions_stay_and_forks_go_their_own_ways(way: Way) {
     for words in WORDS {
         let (language, (tools, calls)) = (words.language, counter());
         let sessions = way.executor(&tools).sessions(SessionSettings::default());

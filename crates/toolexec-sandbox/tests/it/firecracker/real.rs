@@ -14,7 +14,6 @@ use toolexec_core::sandbox::{Language, Limits, Profile, Sandbox, Sandboxes};
 use toolexec_core::{Args, CallContext, Runner};
 use toolexec_sandbox::firecracker::FirecrackerSandbox;
 use toolexec_sandbox::vm::Images;
-use toolexec_testkit::contract::sandbox::{Programs, all};
 use toolexec_testkit::{daemons, require_named};
 
 use super::{guest, names};
@@ -62,28 +61,6 @@ impl Real {
     async fn run(&self, submission: Submission) -> Outcome {
         let (executor, cx) = (self.executor(), CallContext::new());
         executor.execute(submission, &cx).await.unwrap()
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_keeps_the_contract() {
-    let Some(real) = Real::found() else { return };
-    // The first machine is booted and saved, which takes its time on an emulated KVM.
-    real.sandbox.probe().await.unwrap();
-    for (language, endless) in [
-        (Language::JavaScript, "while (true) {}"),
-        (Language::Python, "while True:\n    pass"),
-    ] {
-        let two = "return 1 + 1";
-        all(
-            &real.sandbox,
-            &Programs {
-                language,
-                two,
-                endless,
-            },
-        )
-        .await;
     }
 }
 

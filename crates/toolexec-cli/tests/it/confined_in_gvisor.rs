@@ -82,6 +82,7 @@ fn limits_hold_and_what_is_not_there_is_said() {
             "{ profile = \"hardened\", kind = \"process\" }",
         ),
         shell("without", "true", "{ image = \"nowhere\" }"),
+        shell("empty", "true", "{ image = \"./\" }"),
     ]) else {
         return;
     };
@@ -108,7 +109,8 @@ fn limits_hold_and_what_is_not_there_is_said() {
             "weak",
             "the sandbox process does not isolate tools as much as the profile hardened demands",
         ),
-        ("without", "the root directory of containers is not there"),
+        ("without", "the image of a tool is not there"),
+        ("empty", "the image of a tool has no programs in it"),
     ] {
         let (code, error) = run(&place, &format!("commands:{name}"));
         let message = format!("command {name} cannot run in its sandbox: {why}");

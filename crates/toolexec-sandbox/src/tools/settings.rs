@@ -155,7 +155,16 @@ impl ToolSandbox {
             return Ok(System::Host);
         };
         let roots = Roots::below(places.cache.as_deref());
-        resolve(Some(&roots), std::path::Path::new(image)).map(System::Image)
+        let hint = "name one that `toolexec image ls` shows, or the directory of a system, with its \
+                    usr";
+        let root = resolve(Some(&roots), std::path::Path::new(image)).map_err(|error| {
+            let told = unavailable("the image of a tool is not there").with_hint(hint);
+            told.with_source(error)
+        })?;
+        if !["usr", "bin"].iter().any(|name| root.join(name).is_dir()) {
+            return Err(unavailable("the image of a tool has no programs in it").with_hint(hint));
+        }
+        Ok(System::Image(root))
     }
 
     #[cfg(all(feature = "process", not(feature = "linux-guest"), target_os = "linux"))]

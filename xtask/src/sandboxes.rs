@@ -73,8 +73,8 @@ const ROWS: &[Row] = &[
     Row {
         name: "firecracker",
         seed: "firecracker",
-        exercised: "in CI against a double of its API; for real with `FIRECRACKER_BIN` and `/dev/kvm`: \
-                    `TOOLEXEC_REQUIRE=firecracker cargo test -p toolexec-sandbox`",
+        exercised: "in CI against a double of its API; for real on an emulated KVM: \
+                    `FIRECRACKER_BIN=PATH cargo xtask vm --firecracker`",
     },
     Row {
         name: "kata",

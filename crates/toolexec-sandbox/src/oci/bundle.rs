@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::leftovers::{Left, Leftovers, control_groups};
 
 /// What the runtime calls the container, in a state that has no other.
-pub(crate) const ID: &str = "guest";
+pub(super) const ID: &str = "guest";
 
 /// The directory of a container. Dropping it removes that and the control group of the same name;
 /// the container must be killed then.
@@ -46,7 +46,7 @@ impl Bundle {
     }
 
     /// Where the runtime keeps what it knows of the container.
-    pub(crate) fn state(&self) -> PathBuf {
+    pub(super) fn state(&self) -> PathBuf {
         self.directory.join("state")
     }
 

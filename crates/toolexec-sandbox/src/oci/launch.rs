@@ -1,20 +1,19 @@
 //! Starting guests in containers.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{OnceCell, Semaphore};
 use toolexec_core::Result;
-use toolexec_process::{Command, base_env};
+use toolexec_process::Command;
 
-use super::bundle::{Bundle, ID};
+use super::bundle::Bundle;
 use super::leftovers::{Leftovers, sweep};
 use super::runtime::Runtime;
 use super::sandbox::Options;
 use super::spec::{self, Plan, Root};
-use crate::cgroup::{Cgroups, Controller, Group, Tree, basics, caps};
+use crate::cgroup::{Cgroups, Controller, Group, Tree};
 use crate::container::{Kind, Resources};
 use crate::label::{self, Label};
 use crate::piped::{Piped, warm};
@@ -168,16 +167,9 @@ impl Launcher {
     }
 
     fn command(&self, place: &Place, bundle: &Bundle, group: Option<&Group>) -> Command {
-        let mut root = OsString::from("--root=");
-        root.push(bundle.state());
-        Command::new(place.program.to_string_lossy())
-            .envs(base_env().into_iter().filter(|(name, _)| name == "PATH"))
-            .arg(root)
-            .args(self.runtime.options(is_root()))
-            .args(["run", "--bundle"])
-            .arg(bundle.directory())
-            .arg(ID)
-            .control_groups(group.map(Group::dirs).unwrap_or_default())
+        let groups = group.map(Group::dirs).unwrap_or_default();
+        let run = self.runtime.run(&place.program, bundle, is_root());
+        run.control_groups(groups)
     }
 
     /// The control group of a guest, where the runtime does not make it.
@@ -186,9 +178,9 @@ impl Launcher {
             return Ok(None);
         };
         let version = cgroups.version();
-        let mut settings = basics(version, self.runtime.threads);
-        let memory = resources.memory.map(|memory| self.runtime.memory(memory));
-        settings.extend(caps(version, memory, resources.cpus));
+        let settings = self
+            .runtime
+            .settings(version, resources.memory, resources.cpus);
         let group = cgroups.make(guest, &settings).map_err(|error| {
             unavailable("the control group of a guest cannot be made").with_source(error)
         })?;

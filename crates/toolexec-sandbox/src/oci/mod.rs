@@ -17,7 +17,7 @@ mod sandbox;
 
 #[cfg(any(feature = "gvisor", feature = "runc"))]
 pub(crate) use {
-    bundle::{Bundle, ID},
+    bundle::Bundle,
     leftovers::{Leftovers, sweep},
     runtime::Runtime,
     sandbox::{Containers, Options},

@@ -1,11 +1,14 @@
 //! What runtimes differ in.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use toolexec_core::sandbox::{Enforcement, Enforcer, LimitName};
 use toolexec_core::{Error, Result};
+use toolexec_process::{Command, base_env};
 
-use crate::cgroup::Controller;
+use super::bundle::{Bundle, ID};
+use crate::cgroup::{Controller, Setting, Version, basics, caps};
 use crate::{installed, unavailable};
 
 /// Where programs for root are that an ordinary user's `PATH` may lack.
@@ -41,11 +44,38 @@ pub(crate) struct Runtime {
 
 impl Runtime {
     /// The memory of a control group for a guest that needs so much.
-    pub(crate) fn memory(&self, guest: u64) -> u64 {
+    fn memory(&self, guest: u64) -> u64 {
         guest.saturating_add(self.own_memory).max(self.least_memory)
     }
 
-    pub(crate) fn options(&self, is_root: bool) -> Vec<String> {
+    /// What is written to a control group that it joins, for a container that may use so many
+    /// bytes of memory and thousandths of a processor.
+    pub(crate) fn settings(
+        &self,
+        version: Version,
+        memory: Option<u64>,
+        cpus: Option<u64>,
+    ) -> Vec<Setting> {
+        let mut settings = basics(version, self.threads);
+        let memory = memory.map(|memory| self.memory(memory));
+        settings.extend(caps(version, memory, cpus));
+        settings
+    }
+
+    /// Runs a bundle to its end.
+    pub(crate) fn run(&self, program: &Path, bundle: &Bundle, is_root: bool) -> Command {
+        let mut state = OsString::from("--root=");
+        state.push(bundle.state());
+        Command::new(program.to_string_lossy())
+            .envs(base_env().into_iter().filter(|(name, _)| name == "PATH"))
+            .arg(state)
+            .args(self.options(is_root))
+            .args(["run", "--bundle"])
+            .arg(bundle.directory())
+            .arg(ID)
+    }
+
+    fn options(&self, is_root: bool) -> Vec<String> {
         let mut options = self.options.clone();
         if !is_root {
             options.extend(self.rootless_options.iter().map(ToString::to_string));

@@ -11,17 +11,17 @@ use tokio::sync::OnceCell;
 use toolexec_core::Error;
 use toolexec_process::{
     Child, Command, Confine, ConfineError, Exit, Keeper, ProbeFuture, SpawnError, SpawnFuture,
-    Stdin, base_env,
+    Stdin,
 };
 
 use super::bounds::Bounds;
 use super::code::Program;
 use super::settings::{ToolPlaces, ToolSandbox};
 use super::view::{self, System};
-use crate::cgroup::{Cgroups, Group, Tree, basics, caps};
+use crate::cgroup::{Cgroups, Group, Tree};
 use crate::gvisor::{PLATFORM, runtime};
 use crate::label::{self, Label};
-use crate::oci::{Bundle, ID, Leftovers, Runtime, sweep};
+use crate::oci::{Bundle, Leftovers, Runtime, sweep};
 use crate::private;
 use crate::share::thousandths;
 
@@ -146,15 +146,8 @@ impl Gvisor {
             .and_then(|()| spec::fill(&root, &view))
             .map_err(broken)?;
         let group = self.group(guest, &bounds)?;
-        let mut state = OsString::from("--root=");
-        state.push(bundle.state());
-        let mut child = Command::new(place.program.to_string_lossy())
-            .envs(base_env().into_iter().filter(|(name, _)| name == "PATH"))
-            .arg(state)
-            .args(self.runtime.options(user.is_root()))
-            .args(["run", "--bundle"])
-            .arg(bundle.directory())
-            .arg(ID)
+        let run = self.runtime.run(&place.program, &bundle, user.is_root());
+        let mut child = run
             .stdin(command.input())
             .stderr_tail(command.kept_stderr())
             .control_groups(group.as_ref().map(Group::dirs).unwrap_or_default())
@@ -169,10 +162,10 @@ impl Gvisor {
 
     fn group(&self, guest: u64, bounds: &Bounds) -> Result<Option<Group>, ConfineError> {
         let make = |cgroups: &Cgroups| {
-            let version = cgroups.version();
-            let mut settings = basics(version, self.runtime.threads);
-            let memory = bounds.memory.map(|memory| self.runtime.memory(memory));
-            settings.extend(caps(version, memory, bounds.cpus.map(thousandths)));
+            let cpus = bounds.cpus.map(thousandths);
+            let settings = self
+                .runtime
+                .settings(cgroups.version(), bounds.memory, cpus);
             cgroups.make(guest, &settings)
         };
         self.cgroups().map(make).transpose().map_err(|error| {

@@ -83,8 +83,8 @@ impl FromStr for Toolchain {
     fn from_str(text: &str) -> Result<Self> {
         let mut all = Self::ALL.into_iter();
         all.find(|one| one.as_str() == text).ok_or_else(|| {
-            invalid(format!("there is no toolchain {text:?}"))
-                .with_hint("there are python, node, go and bash")
+            let all = Self::ALL.map(Self::as_str).join(", ");
+            invalid(format!("there is no toolchain {text:?}: there are {all}"))
         })
     }
 }
@@ -278,7 +278,7 @@ mod tests {
         }
         assert_eq!(
             "rust".parse::<Toolchain>().unwrap_err().guest_message(),
-            "there is no toolchain \"rust\""
+            "there is no toolchain \"rust\": there are python, node, go, bash"
         );
     }
 }

@@ -95,9 +95,9 @@ impl Suite {
         files.push(file(in_machine(&hostile)?, &hostile)?);
         files.extend(guest_kernel(kernel)?);
         let tests = workspace().join(TESTS);
-        for entry in fs::read_dir(tests.join("attacks"))? {
-            let path = entry?.path();
-            if path.to_string_lossy().ends_with("@firecracker.snap") {
+        for place in ["attacks", "it/snapshots"] {
+            for entry in fs::read_dir(tests.join(place))? {
+                let path = entry?.path();
                 files.push(file(in_machine(&path)?, &path)?);
             }
         }

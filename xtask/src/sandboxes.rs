@@ -134,7 +134,7 @@ pub(crate) fn page() -> Result<Vec<u8>> {
             kinds.iter().find_map(|kind| all.get(*kind))
         };
         let time = |kinds: &[&str]| time(kinds).map_or_else(String::new, |time| rounded(*time));
-        let (cold, warm) = (time(&["cold", "fresh"]), time(&["warm"]));
+        let (cold, warm) = (time(&["snapshot", "cold", "fresh"]), time(&["warm"]));
         let attacks = match attacks {
             0 => String::new(),
             count => count.to_string(),
@@ -143,8 +143,17 @@ pub(crate) fn page() -> Result<Vec<u8>> {
     }
     page.push_str(
         "\nAn empty cell was not tried or not measured. `wasm` has no guests that wait: a fresh one \
-         is as fast. A `qemu` guest from a snapshot counts as cold.\n",
+         is as fast.",
     );
+    if let Some(first) = measured.get("qemu").and_then(|qemu| qemu.get("cold")) {
+        let first = rounded(*first);
+        write!(
+            page,
+            " A machine of `qemu` that is restored from a snapshot counts as cold; the first of its \
+             kind, emulated, took {first} ms."
+        )?;
+    }
+    page.push('\n');
     Ok(page.into_bytes())
 }
 

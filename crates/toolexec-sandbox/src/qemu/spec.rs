@@ -176,6 +176,10 @@ fn kernel_args(plan: &Plan<'_>) -> String {
         "no_timer_check".to_owned(),
         // The guest reserves more for its stack than a small machine has.
         "sysctl.vm.overcommit_memory=1".to_owned(),
+        // Nothing in it uses what these would try out.
+        "cryptomgr.notests".to_owned(),
+        // Nobody was in its memory before, which is zeros.
+        "init_on_alloc=0".to_owned(),
     ];
     if plan.accel == Accel::Tcg {
         // It cannot find out how fast its clock goes while others use the processor.
@@ -231,7 +235,8 @@ mod tests {
              -chardev stdio,id=host,signal=off -device virtio-serial-device,max_ports=2 \
              -device virtserialport,chardev=host -serial file:/dev/stderr \
              -append console=ttyS0 quiet loglevel=1 rdinit=/init reboot=t panic=-1 \
-             no_timer_check sysctl.vm.overcommit_memory=1 tsc_early_khz=2596000 tsc=reliable mitigations=off \
+             no_timer_check sysctl.vm.overcommit_memory=1 cryptomgr.notests \
+                        init_on_alloc=0 tsc_early_khz=2596000 tsc=reliable mitigations=off \
              -runas 65534:65534 -kernel /images/kernel -initrd /images/initrd"
         );
         assert!(

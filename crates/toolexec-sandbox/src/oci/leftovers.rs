@@ -28,9 +28,13 @@ pub(crate) struct Leftovers {
 }
 
 impl Leftovers {
-    /// Removes these in the background, and when this is dropped.
+    /// Removes these at once as far as that is possible, else in the background and when this is
+    /// dropped.
     pub(super) fn remove(self: &Arc<Self>, left: impl IntoIterator<Item = Left>) {
         self.all().extend(left);
+        if self.try_all() {
+            return;
+        }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };

@@ -68,6 +68,8 @@ pub mod doctor;
 pub mod firecracker;
 #[cfg(all(feature = "gvisor", target_os = "linux"))]
 pub mod gvisor;
+#[cfg(feature = "linux-guest")]
+mod hex;
 #[cfg(feature = "host")]
 pub mod host;
 #[cfg(all(

@@ -8,6 +8,7 @@ use toolexec_core::{Error, Result};
 use super::api::GetImage;
 use super::client::{Client, is_gone};
 use super::spec::Unpacked;
+use crate::hex::hex;
 use crate::unavailable;
 
 /// Indices in indices are followed so far.
@@ -114,9 +115,7 @@ fn chain_id(layers: &[String]) -> Option<String> {
     let (first, rest) = layers.split_first()?;
     Some(rest.iter().fold(first.clone(), |chain, layer| {
         let digest = Sha256::digest(format!("{chain} {layer}"));
-        digest
-            .iter()
-            .fold("sha256:".to_owned(), |hex, byte| format!("{hex}{byte:02x}"))
+        format!("sha256:{}", hex(&digest))
     }))
 }
 

@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 
 use super::spec::{MEMORY, Plan, STATE};
 use super::vmm::Root;
+use crate::hex::hex;
 use crate::private;
-use crate::vm::hex;
 
 const MANIFEST: &str = "snapshot.json";
 const PREFIX: &str = "vm-";

@@ -1,6 +1,5 @@
 //! What a root loses that containers do not need, or that differs each time; and what it holds.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -8,6 +7,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+
+use crate::hex::hex;
 
 /// Directories whose content goes: logs and lists of when the root was made, devices that the
 /// runtime makes, and what tells of the machine.
@@ -135,14 +136,6 @@ pub(super) fn walk(directory: &Path) -> io::Result<Vec<PathBuf>> {
         all.push(path);
     }
     Ok(all)
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// What is in a directory, in the order of names; nothing, where there is none.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use toolexec_core::{Error, ErrorKind, Result};
 
-use super::finish::hex;
+use crate::hex::hex;
 
 /// Changes when roots are made otherwise.
 const FORMAT: &str = "1";

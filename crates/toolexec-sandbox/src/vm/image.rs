@@ -1,7 +1,6 @@
 //! Images of virtual machines: a kernel and the file system that it starts with, kept under the
 //! hash of what they were made of.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +12,7 @@ use toolexec_core::{Error, ErrorKind, Result};
 use super::cpio::Archive;
 use super::kernel::{self, Kernel, KernelError, Module};
 use super::vmlinux;
+use crate::hex::hex;
 use crate::linux_guest::{GUEST_PATH, LinuxGuest};
 use crate::{packed, private, unavailable};
 
@@ -374,14 +374,6 @@ fn damaged(what: &str) -> Error {
 
 fn hash(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ mod vmlinux;
 mod word;
 
 pub(crate) use clock::counter_khz;
-pub(crate) use image::hex;
 pub use image::{Image, Images};
 pub(crate) use limits::enforcement;
 pub(crate) use source::Source;

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use toolexec_core::Result;
 use toolexec_core::sandbox::Ended;
 
-use super::hex;
 use crate::container::{Kind, Resources};
+use crate::hex::hex;
 use crate::piped::warm;
 use crate::unavailable;
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::{MemfdFlags, SealFlags, SeekFrom, fcntl_add_seals, memfd_create, seek};
 use sha2::{Digest, Sha256};
 
-use crate::vm::hex;
+use crate::hex::hex;
 
 const PAGE: usize = 4096;
 const PIECE: usize = 1 << 20;

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use toolexec_core::{Error, Result};
 
 use super::{Identity, Snapshot, pages};
-use crate::vm::hex;
+use crate::hex::hex;
 use crate::{private, unavailable};
 
 const RAM: &str = "memory";

@@ -11,7 +11,8 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::system::sethostname;
 use rustix::time::{ClockId, clock_settime};
 
-use crate::machine::{READY, failed, hear};
+use crate::failed;
+use crate::machine::{READY, hear};
 use crate::word::Word;
 
 /// The bytes of a seed that are used: more than the kernel keeps.

@@ -1,6 +1,5 @@
 //! What the first process does.
 
-use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -13,6 +12,7 @@ use rustix::mount::{MountFlags, mount};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::system::{RebootCommand, finit_module, reboot};
 
+use crate::failed;
 use crate::itself::{become_itself, until_ended};
 use crate::vsock::{self, Listener};
 use crate::word::Word;
@@ -82,10 +82,6 @@ pub(crate) fn power_off() {
     // A machine that cannot be switched off, as those with a virtual socket, ends when it is
     // started anew.
     let _ = reboot(RebootCommand::Restart);
-}
-
-pub(crate) fn failed<E: Display>(step: &str) -> impl Fn(E) -> String + '_ {
-    move |error| format!("{step} failed: {error}")
 }
 
 /// Takes from nobody what a kernel gives to everybody: a root to write to, as in every tmpfs, and

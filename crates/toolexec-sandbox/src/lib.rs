@@ -66,6 +66,8 @@ pub mod docker;
 pub mod doctor;
 #[cfg(all(feature = "firecracker", target_os = "linux"))]
 pub mod firecracker;
+#[cfg(all(feature = "linux-guest", target_os = "linux"))]
+mod first_process;
 #[cfg(all(feature = "gvisor", target_os = "linux"))]
 pub mod gvisor;
 #[cfg(feature = "linux-guest")]

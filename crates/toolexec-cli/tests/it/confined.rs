@@ -354,6 +354,11 @@ fn page(address: &str, text: &'static str) -> (u16, Arc<AtomicUsize>) {
 
 #[test]
 fn a_real_fetch_server_reaches_its_allowed_host_only() {
+    fetch_reaches_its_allowed_host_only("", "kind = \"process\"");
+}
+
+/// Runs the fetch server in a sandbox with these keys, after these sections.
+pub(crate) fn fetch_reaches_its_allowed_host_only(sections: &str, keys: &str) {
     let place = Place::new();
     let Some(launch) = peers::require_stdio(Peer::Fetch, place.path()) else {
         return;
@@ -364,7 +369,8 @@ fn a_real_fetch_server_reaches_its_allowed_host_only() {
     place.write(
         "toolexec.toml",
         &format!(
-            "[servers.fetch]\ncommand = {:?}\nargs = {:?}\n[servers.fetch.sandbox]\n\
+            "{sections}[servers.fetch]\ncommand = {:?}\nargs = {:?}\n[servers.fetch.sandbox]\n\
+             {keys}\n\
              network.allow = [{{ origin = \"http://127.0.0.2:{open}\", allow_private = true }}]\n",
             launch.program.to_string_lossy(),
             launch.args

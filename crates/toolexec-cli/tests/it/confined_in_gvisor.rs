@@ -1,14 +1,15 @@
 //! Servers and commands on a kernel of their own, gVisor's.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use serde_json::{Value, json};
 use toolexec_testkit::peers::{self, Peer};
 use toolexec_testkit::{daemons, require};
 
-use crate::confined::{run, says, shell, wait_until};
-use crate::program::Place;
+use crate::confined::{fetch_reaches_its_allowed_host_only, run, says, shell, wait_until};
+use crate::program::{Place, TOOLEXEC};
 
 /// Says where gVisor is, which is in no usual place here.
 fn with_gvisor(sections: &[String]) -> Option<String> {
@@ -64,7 +65,6 @@ fn limits_hold_and_what_is_not_there_is_said() {
     let hog = "head -c 300000000 /dev/zero | tail -c 299999999 > /dev/null";
     let forks = "i=0; while [ $i -lt 40 ]; do sleep 5 & i=$((i+1)); done; echo started";
     let fill = "head -c 3000000 /dev/zero > /tmp/full; wc -c < /tmp/full";
-    let reaches = "{ profile = \"hardened\", network.allow = [\"https://example.com\"] }";
     let Some(text) = with_gvisor(&[
         shell("hog", hog, "{ kind = \"gvisor\", memory = \"64m\" }"),
         shell("forks", forks, "{ kind = \"gvisor\", pids = 12 }"),
@@ -75,7 +75,6 @@ fn limits_hold_and_what_is_not_there_is_said() {
             "{ kind = \"gvisor\", timeout = \"2s\" }",
         ),
         shell("fails", "echo so >&2; exit 7", "\"hardened\""),
-        shell("reaches", "true", reaches),
         shell(
             "weak",
             "true",
@@ -104,7 +103,6 @@ fn limits_hold_and_what_is_not_there_is_said() {
     let ended = json!([fails["value"]["exitCode"], fails["value"]["stderr"]]);
     assert_eq!(ended, json!([7, "so"]), "{fails}");
     for (name, why) in [
-        ("reaches", "tools on gVisor have no network"),
         (
             "weak",
             "the sandbox process does not isolate tools as much as the profile hardened demands",
@@ -190,9 +188,98 @@ fn a_real_file_server_sees_its_mount_only() {
 }
 
 #[test]
+fn a_real_fetch_server_reaches_its_allowed_host_only() {
+    let Some(sections) = with_gvisor(&[]) else {
+        return;
+    };
+    fetch_reaches_its_allowed_host_only(&sections, "profile = \"hardened\"");
+}
+
+#[test]
+fn a_command_with_a_network_has_no_more_than_its_proxy() {
+    let place = Place::new();
+    fs::create_dir(place.path().join("out")).unwrap();
+    let sandbox = "{ profile = \"hardened\", pids = 8, network.allow = [\"https://example.com\"], \
+                   mounts = [{ path = \"out\", at = \"/out\", write = true }] }";
+    // Its own arguments, input, environment and end are those that it has without.
+    let look = "cat; echo $0; echo $http_proxy | sed 's/:[^:]*@/@/'; \
+                grep -c BEGIN $SSL_CERT_FILE; cat /proc/net/dev | grep -c :; \
+                touch /etc/toolexec/proxy/made /etc/toolexec/init; echo made > /out/made; exit 3";
+    let outside = "{ kind = \"gvisor\", network.allow = [\"https://example.com\"], \
+                   mounts = [{ path = \"out\", at = \"/etc/toolexec\" }] }";
+    let Some(text) = with_gvisor(&[
+        shell("look", look, sandbox),
+        shell("covers", "true", outside),
+    ]) else {
+        return;
+    };
+    place.write("toolexec.toml", &text);
+    let (_, look) = run(&place, "commands:look");
+    let said = look["value"]["stdout"].as_str().unwrap();
+    let lines: Vec<&str> = said.lines().collect();
+    let proxy = "http://toolexec@127.0.0.1:3128";
+    assert_eq!(lines, ["/bin/sh", proxy, "1", "1"], "{look}");
+    assert_eq!(look["value"]["exitCode"], 3, "{look}");
+    assert_eq!(place.read("out/made"), "made\n");
+    // The directory of what it was mounted over stays as it was.
+    let (code, covers) = run(&place, "commands:covers");
+    assert_eq!(code, Some(6), "{covers}");
+    assert_eq!(fs::read_dir(place.path().join("out")).unwrap().count(), 1);
+}
+
+/// Who has no rights of root's.
+const NOBODY: u32 = 65534;
+
+#[test]
+fn an_ordinary_user_writes_what_it_may_and_reaches_its_proxy() {
+    if !rustix::process::geteuid().is_root() {
+        // Then the other tests show it.
+        return;
+    }
+    let Some(runsc) = require(daemons::runsc()) else {
+        return;
+    };
+    let place = Place::new();
+    // Where they are built, only root may look.
+    for (from, name) in [(Path::new(TOOLEXEC), "toolexec"), (&runsc, "runsc")] {
+        let to = place.path().join(name);
+        let linked = fs::hard_link(from, &to);
+        linked.or_else(|_| fs::copy(from, &to).map(drop)).unwrap();
+    }
+    fs::create_dir(place.path().join("out")).unwrap();
+    for path in [place.path(), &place.path().join("out")] {
+        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let script = "import os, urllib.request, urllib.error; open('/out/made', 'w').write('made')\n\
+                  try: urllib.request.urlopen('http://example.com')\n\
+                  except urllib.error.HTTPError as error: print(error.code)\n\
+                  try: open('/etc/passwd', 'a')\n\
+                  except OSError as error: print(error.strerror)";
+    let text = format!(
+        "[code.gvisor]\nprogram = \"./runsc\"\n[commands.look]\nprogram = \"/usr/bin/python3\"\n\
+         args = [\"-c\", {script:?}]\n[commands.look.sandbox]\nprofile = \"hardened\"\n\
+         network.allow = [\"https://example.org\"]\n\
+         mounts = [{{ path = \"out\", at = \"/out\", write = true }}]\n"
+    );
+    place.write("toolexec.toml", &text);
+    let mut look = place.command_of(
+        &place.path().join("toolexec"),
+        &["run", "commands:look", "--format", "json"],
+    );
+    let output = look.uid(NOBODY).gid(NOBODY).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let look: Value = serde_json::from_str(&said)
+        .unwrap_or_else(|_| panic!("{said}{}", String::from_utf8_lossy(&output.stderr)));
+    // The proxy says what it does not let pass.
+    assert_eq!(look["value"], "403\nRead-only file system", "{look}");
+    assert_eq!(place.read("out/made"), "made");
+}
+
+#[test]
 fn nothing_is_left_when_the_host_is_killed() {
     let place = Place::new();
-    let Some(text) = with_gvisor(&[shell("stays", "sleep 1000", "\"hardened\"")]) else {
+    let sandbox = "{ profile = \"hardened\", network.allow = [\"https://example.com\"] }";
+    let Some(text) = with_gvisor(&[shell("stays", "sleep 1000", sandbox)]) else {
         return;
     };
     place.write("toolexec.toml", &text);

@@ -7,6 +7,9 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+/// The program under test.
+pub(crate) const TOOLEXEC: &str = env!("CARGO_BIN_EXE_toolexec");
+
 /// A directory with a home of its own, in which the program runs.
 pub(crate) struct Place {
     dir: TempDir,
@@ -39,9 +42,14 @@ impl Place {
     }
 
     /// The program, with an environment that holds nothing of this machine but PATH.
-    #[expect(clippy::disallowed_methods, reason = "the program under test")]
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_toolexec"));
+        self.command_of(Path::new(TOOLEXEC), args)
+    }
+
+    /// The program where a copy of it is.
+    #[expect(clippy::disallowed_methods, reason = "the program under test")]
+    pub(crate) fn command_of(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(args)
             .current_dir(self.dir.path())

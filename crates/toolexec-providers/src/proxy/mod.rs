@@ -40,8 +40,10 @@ mod tunnel;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -49,7 +51,6 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use reqwest::Certificate;
 use subtle::ConstantTimeEq;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use toolexec_core::{Error, ErrorKind, Result};
@@ -169,13 +170,40 @@ impl Proxy {
     /// Dropping the future ends every connection; the proxy itself can serve again.
     pub async fn serve(self: &Arc<Self>, listener: std::net::TcpListener) -> io::Result<()> {
         listener.set_nonblocking(true)?;
-        let listener = TcpListener::from_std(listener)?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        self.serve_all(|task| listener.poll_accept(task)).await
+    }
+
+    /// Serves a listener at a socket of this machine, as [`serve`](Self::serve) does.
+    ///
+    /// # Errors
+    /// As those of [`serve`](Self::serve).
+    ///
+    /// # Cancel safety
+    /// As that of [`serve`](Self::serve).
+    #[cfg(unix)]
+    pub async fn serve_unix(
+        self: &Arc<Self>,
+        listener: std::os::unix::net::UnixListener,
+    ) -> io::Result<()> {
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::UnixListener::from_std(listener)?;
+        self.serve_all(|task| listener.poll_accept(task)).await
+    }
+
+    async fn serve_all<S, A>(
+        self: &Arc<Self>,
+        mut accept: impl FnMut(&mut Context<'_>) -> Poll<io::Result<(S, A)>>,
+    ) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let mut connections = JoinSet::new();
         loop {
             while connections.try_join_next().is_some() {}
             // The places are never closed.
             let place = self.places.clone().acquire_owned().await;
-            let Ok((stream, _)) = listener.accept().await else {
+            let Ok((stream, _)) = poll_fn(&mut accept).await else {
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };

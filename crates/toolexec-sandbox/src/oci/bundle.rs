@@ -23,22 +23,24 @@ pub(crate) struct Bundle {
 }
 
 impl Bundle {
-    /// Makes a directory below `containers` and writes there what the runtime is told.
-    pub(crate) fn write(
+    /// Makes a directory below `containers`.
+    pub(crate) fn make(
         containers: &Path,
         name: &str,
-        spec: &Value,
         leftovers: &Arc<Leftovers>,
     ) -> io::Result<Self> {
         let directory = containers.join(name);
         fs::DirBuilder::new().mode(0o700).create(&directory)?;
-        let bundle = Self {
+        Ok(Self {
             directory,
             name: name.to_owned(),
             leftovers: leftovers.clone(),
-        };
-        fs::write(bundle.directory.join("config.json"), spec.to_string())?;
-        Ok(bundle)
+        })
+    }
+
+    /// Writes down what the runtime is told.
+    pub(crate) fn write(&self, spec: &Value) -> io::Result<()> {
+        fs::write(self.directory.join("config.json"), spec.to_string())
     }
 
     pub(crate) fn directory(&self) -> &Path {

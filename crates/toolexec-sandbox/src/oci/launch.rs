@@ -199,7 +199,8 @@ impl Launch for Launcher {
         let guest = label::next_guest();
         let name = place.label.of(guest);
         let plan = self.plan(place, kind, &name)?;
-        let bundle = Bundle::write(&place.containers, &name, &plan, &place.leftovers);
+        let bundle = Bundle::make(&place.containers, &name, &place.leftovers)
+            .and_then(|bundle| bundle.write(&plan).map(|()| bundle));
         let bundle = bundle.map_err(|error| {
             unavailable("the directory of a container cannot be made").with_source(error)
         })?;

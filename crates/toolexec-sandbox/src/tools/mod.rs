@@ -17,8 +17,10 @@ mod cell;
 mod code;
 #[cfg(all(feature = "process", feature = "gvisor", target_os = "linux"))]
 mod gvisor;
+mod network;
 mod settings;
 #[cfg(all(feature = "process", target_os = "linux"))]
 mod view;
 
-pub use settings::{Egress, ToolKind, ToolLimits, ToolMount, ToolPlaces, ToolSandbox};
+pub use network::{Egress, Listener};
+pub use settings::{ToolKind, ToolLimits, ToolMount, ToolPlaces, ToolSandbox};

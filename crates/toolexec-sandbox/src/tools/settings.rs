@@ -1,15 +1,13 @@
 //! What a program that is a tool may see and use, and which kind of sandbox gives it that.
 
-use std::fmt;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use toolexec_core::sandbox::Profile;
 use toolexec_core::{Error, Result};
 use toolexec_process::Confine;
 
+use super::network::Egress;
 use crate::unavailable;
 
 /// What a program that is a tool may see and use.
@@ -64,22 +62,6 @@ pub struct ToolMount {
     pub at: PathBuf,
     /// Whether the program may change it.
     pub write: bool,
-}
-
-/// Takes the connections of a program that has no other network.
-pub trait Egress: fmt::Debug + Send + Sync {
-    /// What it lets pass, in a few words: `https://example.com`.
-    fn describe(&self) -> String;
-
-    /// What programs look for in their environment to find it at this port of the loopback
-    /// address. `authority` is where they find [`authority`](Self::authority).
-    fn environment(&self, port: u16, authority: &str) -> Vec<(String, String)>;
-
-    /// The certificates that it signs with, as PEM, where it looks into what is encrypted.
-    fn authority(&self) -> Option<String>;
-
-    /// Takes connections until it is dropped.
-    fn serve(&self, listener: TcpListener) -> BoxFuture<'static, ()>;
 }
 
 /// What sandboxes for tools need to know of this machine.
@@ -179,12 +161,6 @@ impl ToolSandbox {
 
     #[cfg(all(feature = "process", feature = "gvisor", target_os = "linux"))]
     fn gvisor(&self, places: &ToolPlaces) -> Result<Arc<dyn Confine>> {
-        if self.network.is_some() {
-            return Err(unavailable("tools on gVisor have no network").with_hint(
-                "leave `network` out; or use the kind process of the profile standard, which \
-                     reaches what `network` allows",
-            ));
-        }
         let gvisor = super::gvisor::Gvisor::new(self.clone(), self.system(places)?, places);
         Ok(Arc::new(gvisor))
     }

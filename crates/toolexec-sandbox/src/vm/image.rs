@@ -14,7 +14,7 @@ use super::kernel::{self, Kernel, KernelError, Module};
 use super::vmlinux;
 use crate::hex::hex;
 use crate::linux_guest::{GUEST_PATH, LinuxGuest};
-use crate::{packed, private, unavailable};
+use crate::{first_process, private, unavailable};
 
 /// What the first process loads, and what that needs.
 const MODULES: [&str; 2] = ["virtio_mmio", "virtio_console"];
@@ -26,13 +26,6 @@ const MANIFEST: &str = "image.json";
 const PREFIX: &str = "vm-";
 /// Changes when images are made otherwise.
 const FORMAT: &str = "1";
-/// The largest first process, unpacked.
-const MAX_INIT: u64 = 16 << 20;
-
-#[cfg(guest_init)]
-const INIT: Option<&[u8]> = Some(include_bytes!("../../guest/init-x86_64.zst"));
-#[cfg(not(guest_init))]
-const INIT: Option<&[u8]> = None;
 
 /// Where images are kept.
 #[derive(Debug, Clone)]
@@ -119,7 +112,7 @@ impl Images {
         if images.is_empty() {
             return Ok(None);
         }
-        let wanted = programs(&init()?, &guest.bytes()?);
+        let wanted = programs(&first_process::bytes()?, &guest.bytes()?);
         let fitting = images
             .into_iter()
             .filter(|image| image.manifest.programs == wanted)
@@ -293,7 +286,7 @@ impl Parts {
             linux: kernel.version.clone(),
             kernel: unpacked.unwrap_or(packed),
             modules,
-            init: init()?,
+            init: first_process::bytes()?,
             guest: guest.bytes()?,
         })
     }
@@ -330,18 +323,6 @@ impl Parts {
         }
         archive.finish()
     }
-}
-
-/// The first process.
-fn init() -> Result<Vec<u8>> {
-    let packed = INIT.ok_or_else(|| {
-        unavailable("no first process of virtual machines is built in")
-            .with_hint("build it with `cargo xtask guest` on x86_64 Linux")
-    })?;
-    let init = packed::unpack(packed, MAX_INIT).map_err(|error| {
-        unavailable("the first process of virtual machines is damaged").with_source(error)
-    })?;
-    Ok(init.into_owned())
 }
 
 fn programs(init: &[u8], guest: &[u8]) -> String {

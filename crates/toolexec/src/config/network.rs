@@ -145,13 +145,12 @@ mod proxied {
     //! A proxy as the only way out of a sandbox.
 
     use std::fmt;
-    use std::net::TcpListener;
     use std::sync::Arc;
 
     use futures_util::future::BoxFuture;
     use toolexec_providers::Proxy;
 
-    use crate::sandbox::tools::Egress;
+    use crate::sandbox::tools::{Egress, Listener};
 
     pub(super) struct Proxied {
         pub(super) proxy: Arc<Proxy>,
@@ -171,10 +170,16 @@ mod proxied {
             Some(self.proxy.authority_pem())
         }
 
-        fn serve(&self, listener: TcpListener) -> BoxFuture<'static, ()> {
+        fn serve(&self, listener: Listener) -> BoxFuture<'static, ()> {
             let proxy = self.proxy.clone();
             Box::pin(async move {
-                if let Err(error) = proxy.serve(listener).await {
+                let served = match listener {
+                    Listener::Tcp(listener) => proxy.serve(listener).await,
+                    #[cfg(unix)]
+                    Listener::Unix(listener) => proxy.serve_unix(listener).await,
+                    _ => Err(std::io::ErrorKind::Unsupported.into()),
+                };
+                if let Err(error) = served {
                     tracing::warn!(%error, "a sandbox has lost its network");
                 }
             })

@@ -34,6 +34,27 @@ async fn ask(proxy: &Running, line: &str, headers: &str) -> (String, String) {
     say(&mut stream, &request).await
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_socket_of_this_machine_is_served_under_the_same_rules() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let proxy = Running::start([rule("http://allowed.test".to_owned())], "");
+    let serving = proxy.proxy.clone();
+    let task = tokio::spawn(async move { serving.serve_unix(listener).await });
+    for (password, status) in [(proxy.password(), "403"), ("Basic no".to_owned(), "407")] {
+        let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+        let request = format!(
+            "GET http://forbidden.test/ HTTP/1.1\r\nHost: forbidden.test\r\n\
+             Proxy-Authorization: {password}\r\nConnection: close\r\n\r\n"
+        );
+        let (line, _) = say(&mut stream, &request).await;
+        assert_eq!(line.split(' ').nth(1), Some(status), "{line}");
+    }
+    task.abort();
+}
+
 /// A connection that was opened to a host, and TLS for a name on it.
 async fn opened(
     proxy: &Running,

@@ -3,11 +3,11 @@
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use tokio::task::JoinHandle;
 use toolexec_process::{Exit, Keeper};
 
 use crate::cgroup::Group;
 use crate::tools::bounds::Bounds;
+use crate::tools::network::Served;
 
 /// What a locked-in program is held by. Its launcher ends it when this is dropped, in whatever
 /// way.
@@ -15,7 +15,7 @@ use crate::tools::bounds::Bounds;
 pub(super) struct Hold {
     // Dropped first: the launcher sees it.
     _socket: Arc<UnixStream>,
-    proxy: Option<JoinHandle<()>>,
+    _network: Option<Served>,
     group: Option<Group>,
     bounds: Bounds,
 }
@@ -23,13 +23,13 @@ pub(super) struct Hold {
 impl Hold {
     pub(super) fn new(
         socket: Arc<UnixStream>,
-        proxy: Option<JoinHandle<()>>,
+        network: Option<Served>,
         group: Option<Group>,
         bounds: Bounds,
     ) -> Self {
         Self {
             _socket: socket,
-            proxy,
+            _network: network,
             group,
             bounds,
         }
@@ -39,13 +39,5 @@ impl Hold {
 impl Keeper for Hold {
     fn exceeded(&self, exit: Exit) -> Option<String> {
         self.bounds.exceeded(exit, self.group.as_ref())
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        if let Some(proxy) = &self.proxy {
-            proxy.abort();
-        }
     }
 }

@@ -16,6 +16,7 @@ use toolexec_process::{
 
 use super::bounds::Bounds;
 use super::code::Program;
+use super::network::{Listener, Served};
 use super::settings::ToolSandbox;
 use super::view::{self, System};
 use crate::cgroup::{Cgroups, Group, Tree};
@@ -24,6 +25,7 @@ use keeper::Hold;
 
 /// How long a program may take to its first instruction.
 const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Starts programs as processes that the kernel locks in.
 #[derive(Debug)]
 pub(super) struct Cell {
@@ -134,11 +136,9 @@ impl Cell {
                 return Err(explain::step(error, program, said).into());
             }
         };
-        let proxy = match (&self.settings.network, started.listener) {
-            (Some(network), Some(listener)) => Some(tokio::spawn(network.serve(listener))),
-            _ => None,
-        };
-        child.keep(Box::new(Hold::new(socket, proxy, group, bounds)));
+        let both = self.settings.network.as_ref().zip(started.listener);
+        let served = both.map(|(by, listener)| Served::by(&**by, Listener::Tcp(listener)));
+        child.keep(Box::new(Hold::new(socket, served, group, bounds)));
         Ok(child)
     }
 

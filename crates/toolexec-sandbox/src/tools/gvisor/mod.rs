@@ -1,13 +1,14 @@
 //! Programs on a kernel of their own, gVisor's.
 
+mod network;
 mod spec;
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::OnceCell;
+use toolexec_cell::PORT;
 use toolexec_core::Error;
 use toolexec_process::{
     Child, Command, Confine, ConfineError, Exit, Keeper, ProbeFuture, SpawnError, SpawnFuture,
@@ -16,14 +17,16 @@ use toolexec_process::{
 
 use super::bounds::Bounds;
 use super::code::Program;
+use super::network::Served;
 use super::settings::{ToolPlaces, ToolSandbox};
 use super::view::{self, System};
 use crate::cgroup::{Cgroups, Group, Tree};
 use crate::gvisor::{PLATFORM, runtime};
 use crate::label::{self, Label};
 use crate::oci::{Bundle, Leftovers, Runtime, sweep};
-use crate::private;
 use crate::share::thousandths;
+use crate::{first_process, private};
+use network::Way;
 
 /// Every file is opened by a process beside the kernel. Where gVisor opens files itself, a program
 /// that opens one of a read-only mount to empty it is told no, and the file is empty (found in
@@ -49,6 +52,8 @@ struct Place {
     program: PathBuf,
     /// The directory of all containers of this user.
     containers: PathBuf,
+    /// What leads its connections out, where it has a network.
+    relay: Option<PathBuf>,
     label: Label,
     leftovers: Arc<Leftovers>,
 }
@@ -58,6 +63,7 @@ struct Place {
 struct Hold {
     // Dropped first: the rest can go when all in it are dead.
     group: Option<Group>,
+    _network: Option<Served>,
     _bundle: Bundle,
     bounds: Bounds,
 }
@@ -68,6 +74,9 @@ impl Gvisor {
         let platform = places.platform.as_deref().unwrap_or(PLATFORM);
         let mut runtime = runtime(program, platform);
         runtime.options.push(FILE_SERVER.to_owned());
+        if settings.network.is_some() {
+            runtime.options.push(network::OPTION.to_owned());
+        }
         Self {
             runtime,
             settings,
@@ -95,7 +104,10 @@ impl Gvisor {
     async fn place(&self) -> Result<&Place, ConfineError> {
         let make = || async {
             let program = self.runtime.find().map_err(|error| told(&error))?;
-            let containers = private::cache(self.cache.as_deref()).join("tools");
+            let cache = private::cache(self.cache.as_deref());
+            let relay = || first_process::file(&cache).map_err(|error| told(&error));
+            let relay = self.settings.network.is_some().then(relay).transpose()?;
+            let containers = cache.join("tools");
             private::create_dir(&containers).map_err(|error| {
                 ConfineError::new("the directory of containers cannot be made").with_source(error)
             })?;
@@ -104,6 +116,7 @@ impl Gvisor {
             Ok(Place {
                 program,
                 containers,
+                relay,
                 label,
                 leftovers: Arc::default(),
             })
@@ -122,38 +135,42 @@ impl Gvisor {
         };
         let place = self.place().await?;
         let bounds = self.bounds()?;
-        let user = rustix::process::geteuid();
         let (settings, system) = (&self.settings, &self.system);
-        let view = view::of(
-            settings,
-            system,
-            program,
-            command,
-            user.as_raw(),
-            bounds.disk,
-        );
-        let view = view.map_err(broken)?;
-        spec::check(&view)?;
+        let view = view::of(settings, system, program, command, spec::USER, bounds.disk);
+        let mut view = view.map_err(broken)?;
         let guest = label::next_guest();
         let name = place.label.of(guest);
-        let root = place.containers.join(&name).join("root");
-        let args = [program.path.as_os_str()].into_iter();
-        let args = args.chain(command.arguments().iter().map(OsString::as_os_str));
-        let told = spec::spec(&root, args, &view, bounds.processes)?;
-        let bundle = Bundle::write(&place.containers, &name, &told, &place.leftovers);
-        let bundle = bundle.map_err(broken)?;
-        fs::create_dir(&root)
+        let bundle = Bundle::make(&place.containers, &name, &place.leftovers).map_err(broken)?;
+        let relay = place.relay.as_deref();
+        let way = relay.map(|relay| Way::open(bundle.directory(), relay));
+        let way = way.transpose()?;
+        view.mounts.extend(way.iter().flat_map(Way::mounts));
+        spec::check(&view)?;
+        let root = bundle.directory().join("root");
+        let before: Vec<_> = way.iter().flat_map(|_| network::before()).collect();
+        let args = before.iter().map(|word| &**word);
+        let args = args.chain([program.path.as_os_str()]);
+        let args = args.chain(command.arguments().iter().map(|word| &**word));
+        let others = way.iter().map(|_| network::PROCESSES).sum::<u64>();
+        let processes = bounds.processes.map(|most| most + others);
+        let told = spec::spec(&root, args, &view, processes)?;
+        bundle
+            .write(&told)
+            .and_then(|()| fs::create_dir(&root))
             .and_then(|()| spec::fill(&root, &view))
             .map_err(broken)?;
         let group = self.group(guest, &bounds)?;
-        let run = self.runtime.run(&place.program, &bundle, user.is_root());
+        let is_root = rustix::process::geteuid().is_root();
+        let run = self.runtime.run(&place.program, &bundle, is_root);
         let mut child = run
             .stdin(command.input())
             .stderr_tail(command.kept_stderr())
             .control_groups(group.as_ref().map(Group::dirs).unwrap_or_default())
             .spawn()?;
+        let network = settings.network.as_ref().zip(way);
         child.keep(Box::new(Hold {
             group,
+            _network: network.map(|(by, way)| way.serve(&**by)),
             _bundle: bundle,
             bounds,
         }));
@@ -224,7 +241,11 @@ impl Confine for Gvisor {
     }
 
     fn base_env(&self) -> Vec<(String, String)> {
-        view::environment(&self.system)
+        let mut env = view::environment(&self.system);
+        if let Some(network) = &self.settings.network {
+            env.extend(network.environment(PORT, view::AUTHORITY));
+        }
+        env
     }
 
     fn spawn(&self, command: Command) -> SpawnFuture<'_> {

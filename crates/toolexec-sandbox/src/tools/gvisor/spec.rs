@@ -41,6 +41,10 @@ pub(super) fn check(view: &Spec) -> Result<(), ConfineError> {
     Ok(())
 }
 
+/// The user and group of programs: root without root's rights. Where an ordinary user runs
+/// toolexec, that is who they are outside, and the only one that gVisor knows.
+pub(super) const USER: u32 = 0;
+
 /// What the runtime is told.
 pub(super) fn spec<'a>(
     root: &Path,
@@ -60,11 +64,7 @@ pub(super) fn spec<'a>(
         "ociVersion": "1.0.2",
         "process": {
             "terminal": false,
-            // Files are opened as the user that runs toolexec, without root's rights.
-            "user": {
-                "uid": rustix::process::geteuid().as_raw(),
-                "gid": rustix::process::getegid().as_raw(),
-            },
+            "user": {"uid": USER, "gid": USER},
             "args": args,
             "env": env,
             "cwd": view.dir,

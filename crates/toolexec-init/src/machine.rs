@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use rustix::system::{RebootCommand, finit_module, reboot};
 
 use crate::failed;
 use crate::itself::{become_itself, until_ended};
+use crate::root;
 use crate::vsock::{self, Listener};
 use crate::word::Word;
 
@@ -21,23 +23,24 @@ const MODULES: &str = "/modules";
 const PORT: &str = "/dev/vport0p1";
 /// What the host is told when its word can come, and when it was taken once more.
 pub(crate) const READY: &[u8] = b"R";
-const GUEST: &str = "/toolexec-guest";
+pub(crate) const GUEST: &str = "/toolexec-guest";
 const USER_NAMESPACES: &str = "/proc/sys/user/max_user_namespaces";
 const NOBODY: u32 = 65534;
 /// How long the port and the host at its other end may take to be there.
-const PATIENCE: Duration = Duration::from_secs(20);
-const AGAIN: Duration = Duration::from_millis(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const AGAIN: Duration = Duration::from_millis(2);
 /// The longest word of a host.
 const LONGEST: usize = 4096;
 /// What the guest may have, besides its processes: nothing of all this.
-const RLIMITS: [(Resource, u64); 6] = [
+const RLIMITS: [(Resource, u64); 4] = [
     (Resource::Core, 0),
-    (Resource::Fsize, 0),
-    (Resource::Nofile, 16),
     (Resource::Memlock, 0),
     (Resource::Msgqueue, 0),
     (Resource::Sigpending, 64),
 ];
+/// The same of a guest that has no programs to run, and of one that has.
+const ALONE: [(Resource, u64); 2] = [(Resource::Fsize, 0), (Resource::Nofile, 16)];
+const WITH_PROGRAMS: [(Resource, u64); 1] = [(Resource::Nofile, 1024)];
 
 /// The end of the guest.
 pub(crate) struct End {
@@ -55,7 +58,8 @@ pub(crate) fn run() -> Result<End, String> {
     mount(c"proc", c"/proc", c"proc", flags, None).map_err(failed("mounting /proc"))?;
     close_off()?;
     let vsock = vsock::port();
-    load_modules(vsock.is_some())?;
+    // Without the drivers of what is not there.
+    load_modules(Path::new(MODULES), |name| is_needed(name, vsock.is_some()))?;
     let (port, word) = if let Some(number) = vsock {
         heard_by(&Listener::new(number)?)?
     } else {
@@ -96,9 +100,12 @@ fn close_off() -> Result<(), String> {
     }
 }
 
-/// Loads the modules in the order of their names, without the drivers of what is not there.
-fn load_modules(has_vsock: bool) -> Result<(), String> {
-    let entries = fs::read_dir(MODULES).map_err(failed("looking for modules"))?;
+/// Loads the modules of a directory that are needed, in the order of their names.
+pub(crate) fn load_modules(
+    directory: &Path,
+    is_needed: impl Fn(&str) -> bool,
+) -> Result<(), String> {
+    let entries = fs::read_dir(directory).map_err(failed("looking for modules"))?;
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths {
@@ -107,7 +114,7 @@ fn load_modules(has_vsock: bool) -> Result<(), String> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        if !is_needed(&name, has_vsock) {
+        if !is_needed(&name) {
             continue;
         }
         let loaded = File::open(&path).and_then(|file| Ok(finit_module(file, c"", 0)?));
@@ -192,7 +199,12 @@ pub(crate) fn hear(port: &mut File) -> Result<Option<Word>, String> {
 
 /// Runs the guest, as nobody, until it ends.
 fn guest(port: &File, word: &Word) -> Result<String, String> {
-    for (resource, most) in RLIMITS.into_iter().chain([(Resource::Nproc, word.pids)]) {
+    let also: &[_] = match word.disk {
+        None => &ALONE,
+        Some(_) => &WITH_PROGRAMS,
+    };
+    let all = RLIMITS.iter().chain(also).copied();
+    for (resource, most) in all.chain([(Resource::Nproc, word.pids)]) {
         let both = Rlimit {
             current: Some(most),
             maximum: Some(most),
@@ -203,6 +215,9 @@ fn guest(port: &File, word: &Word) -> Result<String, String> {
     let share = || port.try_clone().map_err(failed("sharing the port"));
     let (input, output) = (share()?, share()?);
     let again = word.again.as_deref().map(open_port).transpose()?;
+    if let Some(bytes) = word.disk {
+        root::enter(bytes)?;
+    }
     #[expect(clippy::disallowed_methods, reason = "the only program there is")]
     let mut command = Command::new(GUEST);
     command

@@ -2,7 +2,7 @@
 //!
 //! In a virtual machine it loads modules, waits for the host's word, and runs the guest behind the
 //! port to the host: a virtual socket where the command line of the kernel names one, otherwise a
-//! serial port.
+//! serial port. Where the word says so, the guest finds itself among the programs of a disk.
 //!
 //! What makes a machine itself comes with that word: the time and the seed of its random numbers.
 //! A machine may be saved while its guest waits and be restored many times: the host then says its
@@ -16,6 +16,8 @@ mod itself;
 mod machine;
 #[cfg(target_os = "linux")]
 mod relay;
+#[cfg(target_os = "linux")]
+mod root;
 #[cfg(target_os = "linux")]
 mod vsock;
 #[cfg(target_os = "linux")]

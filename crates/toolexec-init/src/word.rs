@@ -13,6 +13,8 @@ pub(crate) struct Word {
     pub(crate) pids: u64,
     /// The arguments of the guest.
     pub(crate) args: Vec<String>,
+    /// Whether there is a disk with programs, and how many bytes they may write.
+    pub(crate) disk: Option<u64>,
     /// The port on which the word may come once more, where it may.
     pub(crate) again: Option<String>,
 }
@@ -25,6 +27,7 @@ impl Word {
             seed: Vec::new(),
             pids: 0,
             args: Vec::new(),
+            disk: None,
             again: None,
         };
         for field in line.split_whitespace() {
@@ -37,6 +40,7 @@ impl Word {
                 "seed" => word.seed = bytes(value)?,
                 "pids" => word.pids = value.parse().ok()?,
                 "arg" => word.args.push(value.to_owned()),
+                "disk" => word.disk = Some(value.parse().ok()?),
                 "again" => word.again = Some(value.to_owned()),
                 _ => return None,
             }
@@ -61,13 +65,15 @@ mod tests {
     #[test]
     fn only_a_whole_word_is_taken() {
         let seed = "0f".repeat(32);
-        let line =
-            format!("time=1700000000.5 seed={seed} pids=8 arg=--warm arg=python again=/dev/a");
+        let line = format!(
+            "time=1700000000.5 seed={seed} pids=8 arg=--warm arg=python disk=4096 again=/dev/a"
+        );
         let wanted = Word {
             time: Duration::new(1_700_000_000, 5),
             seed: vec![15; 32],
             pids: 8,
             args: vec!["--warm".to_owned(), "python".to_owned()],
+            disk: Some(4096),
             again: Some("/dev/a".to_owned()),
         };
         assert_eq!(Word::parse(&line), Some(wanted));

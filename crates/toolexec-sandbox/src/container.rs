@@ -17,6 +17,13 @@ use crate::toolchain_cache::Cache;
 /// first.
 const HEADROOM: u64 = 64 << 20;
 const MIB: u64 = 1 << 20;
+/// How many processes and threads programs in a root may have where nobody set a limit: they have
+/// helpers.
+pub(crate) const PROGRAM_PIDS: u64 = 256;
+/// How much they may write there, in bytes.
+const TMP: u64 = 64 * MIB;
+/// The least that a file system in memory can be held to: with 0 it is not held at all.
+const LEAST_TMP: u64 = 4096;
 
 /// What containers that wait for a program differ in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -52,6 +59,11 @@ pub(crate) fn languages(has_programs: bool) -> Vec<Language> {
     } else {
         ENGINES.to_vec()
     }
+}
+
+/// The bytes that programs in a root may write to its `/tmp`.
+pub(crate) fn tmp(resources: &Resources) -> u64 {
+    resources.disk.unwrap_or(TMP).max(LEAST_TMP)
 }
 
 /// Who keeps a program in `language` within its limits, of those who may.

@@ -75,6 +75,8 @@ pub struct QemuSetup {
     pub program: Option<PathBuf>,
     /// The directory of an image.
     pub image: Option<PathBuf>,
+    /// The name of a root, whose toolchains machines have.
+    pub root: Option<String>,
     /// Whether machines are run by KVM; what works, when nothing is said.
     pub kvm: Option<bool>,
     /// Whether machines are restored from one that was saved; they are, when nothing is said.
@@ -360,12 +362,16 @@ impl Setup {
         if let Some(image) = &setup.image {
             builder = builder.image(image);
         }
+        if let Some(root) = &setup.root {
+            builder = builder.root(root.as_str());
+        }
         if let Some(kvm) = setup.kvm {
             builder = builder.accel(if kvm { Accel::Kvm } else { Accel::Tcg });
         }
         if let Some(are_used) = setup.snapshots {
             builder = builder.snapshots(are_used);
         }
+        let builder = builder.roots(self.roots());
         let builder = builder.warm(setup.warm.unwrap_or(self.warm));
         all.with(std::sync::Arc::new(builder.build()))
     }
@@ -426,9 +432,14 @@ impl Setup {
         crate::linux_guest::LinuxGuest::built_in(self.cache.clone())
     }
 
-    /// Roots that containers may be told to start from.
+    /// Roots that containers and virtual machines may be told to start from.
     #[cfg(all(
-        any(feature = "containerd", feature = "gvisor", feature = "runc"),
+        any(
+            feature = "containerd",
+            feature = "gvisor",
+            feature = "qemu",
+            feature = "runc"
+        ),
         target_os = "linux"
     ))]
     fn roots(&self) -> crate::roots::Roots {

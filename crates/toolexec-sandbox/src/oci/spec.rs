@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::container::Resources;
+use crate::container::{PROGRAM_PIDS, Resources, tmp};
 use crate::linux_guest::GUEST_PATH;
 use crate::seccomp;
 use crate::share::{PERIOD, quota};
@@ -17,15 +17,10 @@ const NOBODY: u32 = 65534;
 const DESCRIPTORS: u64 = 64;
 /// The same in a root with programs: compilers and interpreters open many files.
 const PROGRAM_DESCRIPTORS: u64 = 1024;
-/// How much programs in a root of their own may write where nobody set a limit.
-const TMP: u64 = 64 << 20;
-
 /// The threads of the guest itself and, while it starts, of its runtime.
 const GUEST_PIDS: u64 = 16;
 /// How many processes and threads programs may have where nobody set a limit.
 const PIDS: u64 = 64;
-/// The same in a root with programs, which have helpers and threads.
-const PROGRAM_PIDS: u64 = 256;
 
 const MASKED: [&str; 10] = [
     "/proc/acpi",
@@ -172,7 +167,7 @@ fn mounts(plan: &Plan<'_>) -> Vec<Value> {
     ];
     let disk = match plan.root {
         Root::Guest(_) => plan.resources.disk.filter(|most| *most > 0),
-        Root::Programs { .. } => Some(plan.resources.disk.unwrap_or(TMP)),
+        Root::Programs { .. } => Some(tmp(plan.resources)),
     };
     if let Some(most) = disk {
         let size = format!("size={most}");

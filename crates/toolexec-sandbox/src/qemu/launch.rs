@@ -24,6 +24,7 @@ use crate::container::{Kind, Resources};
 use crate::label;
 use crate::piped::Piped;
 use crate::pool::Launch;
+use crate::roots::Roots;
 use crate::unavailable;
 use crate::vm::{self, READY, Source, guest, new_word, word_about};
 
@@ -49,6 +50,15 @@ pub(super) struct Launcher {
     accel: OnceCell<Accel>,
     tree: OnceLock<Option<Tree>>,
     snapshots: Option<Snapshots>,
+    roots: Option<Roots>,
+}
+
+/// The disk that a machine has.
+#[derive(Debug, Default)]
+struct Disk {
+    path: Option<PathBuf>,
+    /// By this it is told apart from others.
+    identity: String,
 }
 
 /// A guest in a machine that has said hello.
@@ -65,6 +75,7 @@ impl Launcher {
         asked: Option<Accel>,
         patience: Duration,
         with_snapshots: bool,
+        roots: Option<Roots>,
     ) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -77,7 +88,38 @@ impl Launcher {
             accel: OnceCell::new(),
             tree: OnceLock::new(),
             snapshots: with_snapshots.then(Snapshots::default),
+            roots,
         }
+    }
+
+    pub(super) fn roots(&self) -> Option<&Roots> {
+        self.roots.as_ref()
+    }
+
+    /// The disk of a kind, which is made where there is none yet.
+    async fn disk(&self, kind: &Kind) -> Result<Disk> {
+        let Some(name) = kind.image.as_deref() else {
+            return Ok(Disk::default());
+        };
+        let root = self.roots().and_then(|roots| roots.find(name));
+        let root = root.ok_or_else(|| {
+            unavailable("the root of virtual machines is not there").with_hint(
+                "name one that `toolexec image ls` shows; `toolexec image build --with` makes them",
+            )
+        })?;
+        let path = root.disk().await?;
+        let made = std::fs::metadata(&path).and_then(|file| file.modified());
+        let made = made
+            .ok()
+            .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        Ok(Disk {
+            path: Some(path),
+            identity: format!(
+                "{} {}",
+                root.contents(),
+                made.unwrap_or_default().as_nanos()
+            ),
+        })
     }
 
     /// What control groups of machines control; nothing, where none can be made.
@@ -120,7 +162,7 @@ impl Launcher {
                 return kept;
             }
             let resources = Resources::default();
-            let plan = plan(place, Accel::Kvm, &resources, Life::Whole);
+            let plan = plan(place, Accel::Kvm, &resources, None, Life::Whole);
             let accel = match boot(command(place, &plan, None), KVM_PATIENCE).await {
                 Ok(_) => Accel::Kvm,
                 Err(error) => {
@@ -135,9 +177,15 @@ impl Launcher {
     }
 
     /// A machine from nothing.
-    async fn start(&self, place: &Place, accel: Accel, kind: &Kind) -> Result<Machine> {
-        let group = group(place, &kind.resources)?;
-        let plan = plan(place, accel, &kind.resources, Life::Whole);
+    async fn start(
+        &self,
+        place: &Place,
+        accel: Accel,
+        kind: &Kind,
+        disk: &Disk,
+    ) -> Result<Machine> {
+        let group = group(place, &kind.resources, disk.path())?;
+        let plan = plan(place, accel, &kind.resources, disk.path(), Life::Whole);
         let command = command(place, &plan, group.as_ref());
         let explain = |error| explain(error, self.patience);
         let mut piped = boot(command, self.patience).await.map_err(explain)?;
@@ -154,6 +202,7 @@ impl Launcher {
         place: &Place,
         accel: Accel,
         kind: &Kind,
+        disk: &Disk,
     ) -> std::result::Result<Snapshot, Unsaved> {
         let failed = |error| Unsaved::Save(not_saved(error));
         let explain = |error| Unsaved::Boot(explain(error, self.patience));
@@ -167,7 +216,7 @@ impl Launcher {
             monitor: number(&monitor_end),
             again: number(&again_end),
         };
-        let plan = plan(place, accel, &kind.resources, life);
+        let plan = plan(place, accel, &kind.resources, disk.path(), life);
         let command = [handed, monitor_end, again_end]
             .into_iter()
             .fold(command(place, &plan, None), |command, one| {
@@ -196,10 +245,11 @@ impl Launcher {
         place: &Place,
         accel: Accel,
         kind: &Kind,
+        disk: &Disk,
         snapshot: &Snapshot,
     ) -> Result<Machine> {
         let failed = |error: io::Error| not_restored().with_source(error);
-        let group = group(place, &kind.resources)?;
+        let group = group(place, &kind.resources, disk.path())?;
         let (ram, state) = (snapshot.ram(), snapshot.state().map_err(failed)?);
         let (monitor, monitor_end) = monitor::pair().map_err(failed)?;
         let (again, again_end) = monitor::pair().map_err(failed)?;
@@ -209,7 +259,7 @@ impl Launcher {
             again: number(&again_end),
         };
         let from = number(&state);
-        let plan = plan(place, accel, &kind.resources, life);
+        let plan = plan(place, accel, &kind.resources, disk.path(), life);
         let command = [ram, state, monitor_end, again_end]
             .into_iter()
             .fold(command(place, &plan, group.as_ref()), |command, one| {
@@ -231,16 +281,24 @@ impl Launcher {
         }
     }
 
-    fn identity(place: &Place, accel: Accel, kind: &Kind) -> Identity {
+    fn identity(place: &Place, accel: Accel, kind: &Kind, disk: &Disk) -> Identity {
         let [kernel, initrd] = place.image.hashes();
+        let plan = plan(place, accel, &kind.resources, disk.path(), Life::Whole);
         Identity {
             kernel,
             initrd,
             qemu: place.version.clone(),
             processor: Place::processor(accel),
-            machine: spec::machine(&plan(place, accel, &kind.resources, Life::Whole)),
+            machine: spec::machine(&plan),
+            disk: disk.identity.clone(),
             guest: guest(kind),
         }
+    }
+}
+
+impl Disk {
+    fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 }
 
@@ -253,19 +311,20 @@ impl Launch for Launcher {
         // Never closed.
         let _slot = self.slots.acquire().await.ok();
         let accel = self.choose(place).await;
+        let disk = self.disk(kind).await?;
         let Some(snapshots) = &self.snapshots else {
-            return self.start(place, accel, kind).await;
+            return self.start(place, accel, kind, &disk).await;
         };
-        let identity = Self::identity(place, accel, kind);
+        let identity = Self::identity(place, accel, kind, &disk);
         let kept = Shelf::of(place.image.directory(), place.counter_khz);
-        let record = || self.record(place, accel, kind);
+        let record = || self.record(place, accel, kind, &disk);
         if let Some(snapshot) = snapshots.get(&identity, kept, record).await? {
-            match self.restore(place, accel, kind, &snapshot).await {
+            match self.restore(place, accel, kind, &disk, &snapshot).await {
                 Ok(machine) => return Ok(machine),
                 Err(error) => snapshots.give_up(&identity, &error),
             }
         }
-        self.start(place, accel, kind).await
+        self.start(place, accel, kind, &disk).await
     }
 
     fn is_alive(guest: &mut Machine) -> bool {
@@ -298,13 +357,20 @@ async fn wake(again: Blocking, word: &str) -> io::Result<()> {
     }
 }
 
-fn plan<'a>(place: &'a Place, accel: Accel, resources: &'a Resources, life: Life) -> Plan<'a> {
+fn plan<'a>(
+    place: &'a Place,
+    accel: Accel,
+    resources: &'a Resources,
+    disk: Option<&'a Path>,
+    life: Life,
+) -> Plan<'a> {
     Plan {
         kernel: place.image.kernel(),
         initrd: place.image.initrd(),
         accel,
         counter_khz: place.counter_khz,
         resources,
+        disk,
         drop_to: place.drop_to,
         life,
     }
@@ -317,12 +383,12 @@ fn command(place: &Place, plan: &Plan<'_>, group: Option<&Group>) -> Command {
         .control_groups(group.map(Group::dirs).unwrap_or_default())
 }
 
-fn group(place: &Place, resources: &Resources) -> Result<Option<Group>> {
+fn group(place: &Place, resources: &Resources, disk: Option<&Path>) -> Result<Option<Group>> {
     let Some(cgroups) = &place.cgroups else {
         return Ok(None);
     };
     let version = cgroups.version();
-    let mut settings = basics(version, spec::THREADS);
+    let mut settings = basics(version, spec::threads(disk));
     let memory = spec::memory_with_qemu(resources);
     settings.extend(caps(version, Some(memory), resources.cpus));
     let group = cgroups

@@ -1,7 +1,7 @@
 //! The guest in a virtual machine that QEMU runs: a kernel of its own, and nothing else in it.
 //!
-//! The machine has a processor, memory, a port to the host and a console; no disk, no network, no
-//! firmware that is not needed. QEMU itself is nobody, has no system calls to start anything, and
+//! The machine has a processor, memory, a port to the host and a console; no network, no firmware
+//! that is not needed, and no disk but that of a root with toolchains, which is read-only. QEMU itself is nobody, has no system calls to start anything, and
 //! reads its image only. Where KVM really starts a machine it is used; otherwise QEMU emulates the
 //! processor, which every machine can.
 //!
@@ -19,6 +19,7 @@ mod verdict;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -29,10 +30,11 @@ use toolexec_core::sandbox::{
     Description, Isolation, Language, Limits, Sandbox, Session, SessionSpec,
 };
 
-use crate::container::Kind;
+use crate::container::{Kind, enforcement_for, languages};
 use crate::linux_guest::LinuxGuest;
 use crate::piped::KINDS;
 use crate::pool::{Pool, Size};
+use crate::roots::Roots;
 use crate::vm::{Images, Source, enforcement};
 use guest::MachineGuest;
 use launch::Launcher;
@@ -57,6 +59,8 @@ pub enum Accel {
 #[derive(Clone)]
 pub struct QemuSandbox {
     pool: Pool<Launcher>,
+    /// The root of programs that name none.
+    root: Option<Arc<str>>,
 }
 
 /// Says what a [`QemuSandbox`] is to use.
@@ -69,6 +73,8 @@ pub struct Builder {
     warm: usize,
     patience: Duration,
     snapshots: bool,
+    root: Option<Arc<str>>,
+    roots: Option<Roots>,
 }
 
 impl QemuSandbox {
@@ -81,6 +87,8 @@ impl QemuSandbox {
             warm: WARM,
             patience: PATIENCE,
             snapshots: true,
+            root: None,
+            roots: None,
         }
     }
 
@@ -94,9 +102,14 @@ impl QemuSandbox {
     /// Safe: what was started stays.
     pub async fn warm_up(&self) -> Result<()> {
         for language in KINDS {
-            self.pool.fill(&usual(language)).await?;
+            self.pool.fill(&self.usual(language)).await?;
         }
         Ok(())
+    }
+
+    /// What a program needs that asks for no limits of its own.
+    fn usual(&self, language: Language) -> Kind {
+        Kind::new(language, self.root.clone(), &Limits::standard())
     }
 
     /// What runs the machines, once one was started.
@@ -150,6 +163,19 @@ impl Builder {
         self
     }
 
+    /// The name of a root, whose programs those of toolchain languages are. It becomes a disk when
+    /// the first machine is started, which takes a while. None otherwise.
+    pub fn root(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.root = Some(name.into());
+        self
+    }
+
+    /// Where roots are that are named. None otherwise.
+    pub fn roots(mut self, roots: Roots) -> Self {
+        self.roots = Some(roots);
+        self
+    }
+
     /// The sandbox. Nothing is started yet.
     pub fn build(self) -> QemuSandbox {
         let launcher = Launcher::new(
@@ -158,9 +184,11 @@ impl Builder {
             self.accel,
             self.patience,
             self.snapshots,
+            self.roots,
         );
         QemuSandbox {
             pool: Pool::new(launcher, Size::warm(self.warm)),
+            root: self.root,
         }
     }
 }
@@ -174,12 +202,7 @@ impl Sandbox for QemuSandbox {
         let launcher = self.pool.launcher();
         Description {
             isolation: Isolation::Vm,
-            languages: vec![
-                Language::JavaScript,
-                Language::TypeScript,
-                Language::Python,
-                Language::Script,
-            ],
+            languages: languages(self.root.is_some()),
             summary: match launcher.accel() {
                 Some(Accel::Kvm) => "a virtual machine of its own, run by KVM",
                 Some(Accel::Tcg) => "a virtual machine of its own, emulated",
@@ -189,26 +212,32 @@ impl Sandbox for QemuSandbox {
         }
     }
 
+    fn takes_images(&self) -> bool {
+        true
+    }
+
+    fn has_image(&self, image: &str) -> bool {
+        let roots = self.pool.launcher().roots();
+        roots.is_some_and(|roots| roots.has(image))
+    }
+
     fn probe(&self) -> BoxFuture<'_, Result<()>> {
         // A guest that was started and said hello is in the pool, or was given out.
-        async move { self.pool.probe(&usual(KINDS[0])).await }.boxed()
+        async move { self.pool.probe(&self.usual(KINDS[0])).await }.boxed()
     }
 
     fn start(&self, spec: SessionSpec) -> BoxFuture<'_, Result<Session>> {
         async move {
-            let kind = Kind::new(spec.language, None, &spec.limits);
+            let image = spec.image.or_else(|| self.root.clone());
+            let kind = Kind::new(spec.language, image, &spec.limits);
             let machine = self.pool.take(&kind).await?;
             let enforcement = enforcement(&self.pool.launcher().controllers());
+            let enforcement = enforcement_for(spec.language, enforcement);
             let guest = MachineGuest::new(machine, kind, enforcement, spec.limits, &self.pool);
             Ok(Session::new(guest))
         }
         .boxed()
     }
-}
-
-/// What a program needs that asks for no limits of its own.
-fn usual(language: Language) -> Kind {
-    Kind::new(language, None, &Limits::standard())
 }
 
 impl fmt::Debug for QemuSandbox {

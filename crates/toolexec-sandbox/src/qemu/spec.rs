@@ -1,7 +1,8 @@
 //! What is made of an image and of limits. Nothing here touches the machine.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 use super::Accel;
 use crate::container::Resources;
@@ -12,8 +13,9 @@ const MIB: u64 = 1 << 20;
 const OWN_MEMORY: u64 = 256 * MIB;
 /// Of that, what it translates the machine's code into.
 const TRANSLATED: u64 = 96;
-/// The threads of QEMU.
-pub(super) const THREADS: u64 = 32;
+/// The threads of QEMU, and of those that read from a disk for it.
+const THREADS: u64 = 32;
+const READERS: u64 = 64;
 /// A user that owns nothing, for QEMU to become where root starts it.
 pub(super) const NOBODY: u32 = 65534;
 
@@ -26,6 +28,8 @@ pub(super) struct Plan<'a> {
     /// Counts of this machine's processor in a millisecond.
     pub(super) counter_khz: u64,
     pub(super) resources: &'a Resources,
+    /// A disk with a root, which nobody writes to.
+    pub(super) disk: Option<&'a Path>,
     pub(super) drop_to: DropTo,
     pub(super) life: Life,
 }
@@ -98,6 +102,7 @@ pub(super) fn args(plan: &Plan<'_>) -> Vec<OsString> {
         .map(OsString::from)
         .to_vec();
     all.extend(fixed.into_iter().flatten());
+    all.extend(plan.disk.map(disk).into_iter().flatten());
     all.extend(life(plan).into_iter().flatten().map(OsString::from));
     all.extend(user.into_iter().flatten().map(OsString::from));
     for (option, file) in [("-kernel", &plan.kernel), ("-initrd", &plan.initrd)] {
@@ -105,6 +110,20 @@ pub(super) fn args(plan: &Plan<'_>) -> Vec<OsString> {
         all.push(file.into());
     }
     all
+}
+
+/// A disk that nobody writes to.
+fn disk(path: &Path) -> [OsString; 4] {
+    let mut drive = OsString::from("if=none,id=root,format=raw,read-only=on,file=");
+    // A comma would be the end of the name.
+    let name = path.as_os_str().as_bytes();
+    let doubled = name.iter().flat_map(|byte| match byte {
+        b',' => vec![b',', b','],
+        byte => vec![*byte],
+    });
+    drive.push(OsString::from_vec(doubled.collect()));
+    let device = OsString::from("virtio-blk-device,drive=root");
+    ["-drive".into(), drive, "-device".into(), device]
 }
 
 /// What a machine has besides that is saved, or was.
@@ -151,6 +170,7 @@ pub(super) fn machine(plan: &Plan<'_>) -> String {
     let nameless = Plan {
         kernel: PathBuf::new(),
         initrd: PathBuf::new(),
+        disk: plan.disk.map(|_| Path::new("")),
         counter_khz: 0,
         life: Life::Saved {
             ram: 0,
@@ -191,6 +211,11 @@ fn kernel_args(plan: &Plan<'_>) -> String {
     all.join(" ")
 }
 
+/// The threads that QEMU may have.
+pub(super) fn threads(disk: Option<&Path>) -> u64 {
+    THREADS + disk.map_or(0, |_| READERS)
+}
+
 /// What the control group of QEMU holds, in bytes.
 pub(super) fn memory_with_qemu(resources: &Resources) -> u64 {
     memory(resources).saturating_add(OWN_MEMORY)
@@ -214,6 +239,7 @@ mod tests {
             accel,
             counter_khz: 2_596_000,
             resources: &resources,
+            disk: None,
             drop_to,
             life,
         };
@@ -243,6 +269,15 @@ mod tests {
             line(Accel::Tcg, DropTo::NobodyNew, Life::Whole)
                 .contains(" -run-with user=65534:65534 ")
         );
+    }
+
+    #[test]
+    fn a_disk_is_read_only_whatever_its_name_is() {
+        let told = disk(Path::new("/roots/a,readonly=off/disk"));
+        let told = told.map(|arg| arg.into_string().unwrap());
+        let drive = "if=none,id=root,format=raw,read-only=on,file=/roots/a,,readonly=off/disk";
+        let device = "virtio-blk-device,drive=root";
+        assert_eq!(told, ["-drive", drive, "-device", device]);
     }
 
     #[test]

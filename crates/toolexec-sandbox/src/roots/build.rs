@@ -14,7 +14,7 @@ use crate::unavailable;
 /// Where programs for root are that an ordinary `PATH` may lack.
 const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// What files are dated that would be dated when the root is made: 2024.
-const DATE: &str = "1704067200";
+pub(super) const DATE: &str = "1704067200";
 /// The most that a program may say.
 const SAID: usize = 4 << 20;
 /// The lines of what it said at last that are told.
@@ -269,7 +269,7 @@ fn described(recipe: Recipe, files: &Path) -> std::io::Result<Manifest> {
 }
 
 /// Why a program did not do its work.
-struct Failed {
+pub(super) struct Failed {
     program: &'static str,
     said: String,
     hint: Option<String>,
@@ -284,7 +284,7 @@ impl Failed {
         self
     }
 
-    fn into_error(self) -> Error {
+    pub(super) fn into_error(self) -> Error {
         let Self {
             program,
             said,
@@ -326,7 +326,7 @@ impl Failed {
 }
 
 /// A program of this machine, with what it needs to find others and the network.
-fn command(program: &str) -> Command {
+pub(super) fn command(program: &str) -> Command {
     let own = base_env();
     let path = own.iter().find(|(name, _)| name == "PATH");
     let path = path.map(|(_, path)| path.as_str()).unwrap_or_default();
@@ -340,7 +340,7 @@ fn command(program: &str) -> Command {
 }
 
 /// Runs a program to its end; what it printed.
-async fn run(program: &'static str, command: Command) -> Result<String, Failed> {
+pub(super) async fn run(program: &'static str, command: Command) -> Result<String, Failed> {
     let failed = |said: String, hint: Option<String>| Failed {
         program,
         said,

@@ -2,6 +2,8 @@
 //! containers start from. Each has a name, and is kept beside what it was made of.
 
 mod build;
+#[cfg(feature = "qemu")]
+mod disk;
 mod export;
 mod finish;
 mod recipe;

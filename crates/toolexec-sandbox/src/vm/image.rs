@@ -20,12 +20,14 @@ use crate::{first_process, private, unavailable};
 const MODULES: [&str; 2] = ["virtio_mmio", "virtio_console"];
 /// What it loads besides in machines that have a virtual socket. QEMU's have none.
 const VSOCK_MODULES: [&str; 2] = ["vmw_vsock_virtio_transport", "virtio_rng"];
+/// What it loads in machines that have a disk, unless it is part of the kernel.
+const DISK_MODULES: [&str; 2] = ["virtio_blk", "ext4"];
 const KERNEL: &str = "kernel";
 const INITRD: &str = "initrd";
 const MANIFEST: &str = "image.json";
 const PREFIX: &str = "vm-";
 /// Changes when images are made otherwise.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 /// Where images are kept.
 #[derive(Debug, Clone)]
@@ -266,15 +268,18 @@ struct Parts {
     linux: String,
     kernel: Vec<u8>,
     modules: Vec<Module>,
+    disk_modules: Vec<Module>,
     init: Vec<u8>,
     guest: Vec<u8>,
 }
 
 impl Parts {
     fn collect(kernel: &Kernel, guest: &LinuxGuest) -> Result<Self> {
-        let modules = kernel
-            .modules(&MODULES, &VSOCK_MODULES)
-            .map_err(no_kernel)?;
+        let optional = [VSOCK_MODULES, DISK_MODULES].concat();
+        let load = |optional: &[&str]| kernel.modules(&MODULES, optional).map_err(no_kernel);
+        let mut modules = load(&optional)?;
+        // What only a disk needs comes last.
+        let disk_modules = modules.split_off(load(&VSOCK_MODULES)?.len());
         let packed = fs::read(&kernel.vmlinuz).map_err(|source| {
             no_kernel(KernelError::Read {
                 path: kernel.vmlinuz.clone(),
@@ -286,6 +291,7 @@ impl Parts {
             linux: kernel.version.clone(),
             kernel: unpacked.unwrap_or(packed),
             modules,
+            disk_modules,
             init: first_process::bytes()?,
             guest: guest.bytes()?,
         })
@@ -300,7 +306,7 @@ impl Parts {
         add(FORMAT.as_bytes());
         add(self.linux.as_bytes());
         add(&self.kernel);
-        for module in &self.modules {
+        for module in self.modules.iter().chain(&self.disk_modules) {
             add(module.name.as_bytes());
             add(&module.content);
         }
@@ -312,14 +318,19 @@ impl Parts {
 
     fn initrd(&self) -> io::Result<Vec<u8>> {
         let mut archive = Archive::new(Vec::new());
-        for directory in ["dev", "proc", "modules"] {
+        for directory in ["dev", "proc", "root", "modules", "disk-modules"] {
             archive.directory(directory)?;
         }
         archive.file("init", 0o755, &self.init)?;
         archive.file(GUEST_PATH, 0o755, &self.guest)?;
-        for (at, module) in self.modules.iter().enumerate() {
-            let name = format!("modules/{at:02}-{}.ko", module.name);
-            archive.file(&name, 0o644, &module.content)?;
+        for (directory, modules) in [
+            ("modules", &self.modules),
+            ("disk-modules", &self.disk_modules),
+        ] {
+            for (at, module) in modules.iter().enumerate() {
+                let name = format!("{directory}/{at:02}-{}.ko", module.name);
+                archive.file(&name, 0o644, &module.content)?;
+            }
         }
         archive.finish()
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use toolexec_core::Result;
 use toolexec_core::sandbox::Ended;
 
-use crate::container::{Kind, Resources};
+use crate::container::{Kind, PROGRAM_PIDS, Resources, tmp};
 use crate::hex::hex;
 use crate::piped::warm;
 use crate::unavailable;
@@ -54,8 +54,14 @@ pub(crate) fn word_about(guest: &str) -> Result<String> {
 
 /// What the first process is told of the guest: the processes it may have, and its arguments.
 pub(crate) fn guest(kind: &Kind) -> String {
-    let pids = GUEST_THREADS + kind.resources.pids.unwrap_or_default();
-    let mut text = format!("pids={pids}");
+    let (pids, disk) = match kind.image {
+        None => (kind.resources.pids.unwrap_or_default(), String::new()),
+        Some(_) => (
+            kind.resources.pids.unwrap_or(PROGRAM_PIDS),
+            format!(" disk={}", tmp(&kind.resources)),
+        ),
+    };
+    let mut text = format!("pids={}{disk}", GUEST_THREADS + pids);
     for arg in warm(kind.language) {
         text.push_str(" arg=");
         text.push_str(arg);
@@ -105,6 +111,15 @@ mod tests {
         assert_eq!(
             word(now, &[7; 32], &guest(&kind)),
             format!("time=17.5 seed={seed} pids=10 arg=--warm arg=python\n")
+        );
+        let limits = Limits {
+            disk: Some(1 << 20),
+            ..Limits::default()
+        };
+        let kind = Kind::new(Language::Bash, Some("debian".into()), &limits);
+        assert_eq!(
+            guest(&kind),
+            "pids=264 disk=1048576 arg=--warm arg=javascript"
         );
     }
 

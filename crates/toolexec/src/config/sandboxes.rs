@@ -90,6 +90,9 @@ pub struct QemuSection {
     /// The directory of an image. Default: the one that `toolexec image build` made, else one of
     /// the installed kernel.
     pub image: Option<PathBuf>,
+    /// The name of a root of `toolexec image build --with`, whose toolchains machines have.
+    /// Default: none.
+    pub root: Option<String>,
     /// What runs the machines. Default: kvm where a machine really starts with it.
     pub accel: Option<QemuAccel>,
     /// Whether machines are restored from one that was saved when its guest was ready, which is
@@ -171,6 +174,7 @@ impl super::Config {
             .qemu(QemuSetup {
                 program: qemu.program.clone(),
                 image: qemu.image.clone(),
+                root: qemu.root.clone(),
                 kvm: qemu.accel.map(|accel| accel == QemuAccel::Kvm),
                 snapshots: qemu.snapshots,
                 warm: qemu.warm,
@@ -195,7 +199,7 @@ mod tests {
     fn what_a_sandbox_is_to_use_is_read() {
         let text = "[code.runc]\nroot = \"/srv/debian\"\nwarm = 3\n[code.gvisor]\n\
                     program = \"runsc-2\"\nplatform = \"ptrace\"\n[code.qemu]\naccel = \"tcg\"\n\
-                    image = \"/srv/image\"\nsnapshots = false\n[code.firecracker]\nsnapshots = false\n";
+                    image = \"/srv/image\"\nroot = \"all\"\nsnapshots = false\n[code.firecracker]\nsnapshots = false\n";
         let config = Config::parse(Path::new("t.toml"), text, &|_| None).unwrap();
         let code = &config.sections.code;
         let runc = RuncSection {
@@ -210,6 +214,7 @@ mod tests {
         };
         let qemu = QemuSection {
             image: Some("/srv/image".into()),
+            root: Some("all".to_owned()),
             accel: Some(QemuAccel::Tcg),
             snapshots: Some(false),
             ..QemuSection::default()

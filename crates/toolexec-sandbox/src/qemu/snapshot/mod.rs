@@ -41,6 +41,9 @@ pub(super) struct Identity {
     pub(super) processor: String,
     /// What QEMU was told: devices, memory, the arguments of the kernel.
     pub(super) machine: String,
+    /// Its disk, where it has one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) disk: String,
     /// What the guest was told.
     pub(super) guest: String,
 }

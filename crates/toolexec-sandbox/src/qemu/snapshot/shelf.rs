@@ -229,6 +229,7 @@ mod tests {
             qemu: qemu.to_owned(),
             processor: String::new(),
             machine: "-m 192".to_owned(),
+            disk: String::new(),
             guest: "pids=8".to_owned(),
         }
     }

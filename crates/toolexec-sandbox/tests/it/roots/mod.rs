@@ -20,6 +20,9 @@ use toolexec_sandbox::runc::RuncSandbox;
 use toolexec_testkit::daemons::place;
 use toolexec_testkit::{Missing, daemons, require};
 
+use crate::support::{Guests, ways};
+
+mod machine;
 mod made;
 mod tools;
 
@@ -28,27 +31,26 @@ const NAME: &str = "tests";
 
 /// Makes a test per sandbox of each suite.
 macro_rules! in_each {
-    ($($suite:ident),+ $(,)?) => {$(
+    ($($suite:ident: $($place:ident)+;)+) => {$(
         mod $suite {
-            in_each!(@ $suite docker runc gvisor containerd);
-        }
-    )+};
-    (@ $suite:ident $($place:ident)+) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $place() {
-            if let Some(place) = super::Place::$place().await {
-                super::$suite(place).await;
-            }
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $place() {
+                    if let Some(place) = super::Place::$place().await {
+                        super::$suite(place).await;
+                    }
+                }
+            )+
         }
     )+};
 }
 
-in_each!(
-    programs_run_in_it,
-    limits_hold,
-    a_toolchain_that_is_not_there_is_named,
-    compiled_programs_are_kept,
-);
+in_each! {
+    programs_run_in_it: docker runc gvisor containerd qemu;
+    limits_hold: docker runc gvisor containerd qemu;
+    a_toolchain_that_is_not_there_is_named: docker runc gvisor containerd;
+    compiled_programs_are_kept: docker runc gvisor containerd;
+}
 
 /// A sandbox that takes roots.
 struct Place {
@@ -122,6 +124,19 @@ impl Place {
             Arc::new(builder.build())
         })
         .await
+    }
+
+    async fn qemu() -> Option<Self> {
+        let with = require(daemons::qemu())?;
+        let place = Self::of("qemu", with, |_, root, _| {
+            let builder = ways::machines(Guests::REAL).unwrap();
+            Arc::new(builder.roots(roots()).root(root.name()).warm(0).build())
+        })
+        .await?;
+        Some(Self {
+            profile: Profile::Hardened,
+            ..place
+        })
     }
 
     async fn of(
@@ -267,8 +282,13 @@ const PROGRAMS: [(Language, &str, &str); 10] = [
 
 async fn programs_run_in_it(place: Place) {
     let executor = place.executor(None);
+    // What is emulated takes its time.
+    let limits = Limits {
+        run_time: Some(Duration::from_mins(3)),
+        ..Limits::default()
+    };
     for (language, source, expected) in PROGRAMS {
-        let submission = Submission::new(language, source);
+        let submission = Submission::new(language, source).limits(limits);
         let outcome = run(&executor, submission).await.unwrap();
         assert_eq!(in_words(&outcome), expected, "{source}\n{outcome:?}");
     }
@@ -286,6 +306,7 @@ async fn limits_hold(place: Place) {
     };
     let memory = Limits {
         memory: Some(192 << 20),
+        run_time: Some(Duration::from_mins(3)),
         ..Limits::default()
     };
     let output = Limits {
@@ -337,6 +358,7 @@ async fn limits_hold(place: Place) {
         // Of gVisor each process takes some.
         memory: Some(1 << 30),
         pids: Some(24),
+        run_time: Some(Duration::from_mins(1)),
         ..Limits::default()
     };
     let source = "\

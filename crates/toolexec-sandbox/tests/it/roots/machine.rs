@@ -1,0 +1,83 @@
+//! What programs of a root find in a virtual machine.
+
+use std::sync::Arc;
+
+use toolexec_core::code::Submission;
+use toolexec_core::sandbox::Language;
+
+use super::{NAME, Place, in_words, roots, run};
+use crate::support::{Guests, ways};
+
+/// What it may not do: each line that it says is something that it did.
+const TRIES: &str = r#"
+(echo > /file) 2> /dev/null && echo "wrote to the root"
+(echo > /usr/bin/python3) 2> /dev/null && echo "changed a program"
+(echo >> /toolexec-guest) 2> /dev/null && echo "changed the guest"
+(echo > /dev/file) 2> /dev/null && echo "made a file in /dev"
+(echo > /proc/sys/kernel/hostname) 2> /dev/null && echo "named the machine"
+mknod /tmp/disk b 254 0 2> /dev/null && echo "made a device"
+cat /dev/vda > /dev/null 2>&1 && echo "read the disk"
+mount -t tmpfs none /mnt 2> /dev/null && echo "mounted"
+mount -o remount,rw / 2> /dev/null && echo "opened the root"
+unshare --user true 2> /dev/null && echo "made a user namespace"
+chroot / true 2> /dev/null && echo "changed its root"
+ls "/proc/1/root" > /dev/null 2>&1 && echo "saw where the machine starts from"
+kill -9 1 2> /dev/null && echo "ended the first process"
+su -c true 2> /dev/null && echo "became root"
+cp /usr/bin/true /tmp/own && /tmp/own 2> /dev/null && echo "ran what it wrote"
+ls /sys/* > /dev/null 2>&1 && echo "saw devices"
+left=$(find /tmp -type f -name left)
+test -n "$left" && echo "saw what another program left"
+echo > /tmp/left
+result "$(id -u) $(stat -f -c %T /tmp) $(grep -c : /proc/net/dev)"
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_can_be_changed_and_nothing_stays() {
+    let Some(place) = Place::qemu().await else {
+        return;
+    };
+    let executor = place.executor(None);
+    for _ in 0..2 {
+        let submission = Submission::new(Language::Bash, TRIES);
+        let outcome = run(&executor, submission).await.unwrap();
+        assert_eq!(in_words(&outcome), "\"65534 tmpfs 1\"", "{outcome:?}");
+        assert_eq!(outcome.stdout, "", "{outcome:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_names_the_root_of_its_machine() {
+    let Some(place) = Place::qemu().await else {
+        return;
+    };
+    let sandbox = |root: Option<&str>| {
+        let builder = ways::machines(Guests::REAL).unwrap().warm(0);
+        let builder = builder.roots(roots());
+        Arc::new(match root {
+            Some(root) => builder.root(root).build(),
+            None => builder.build(),
+        })
+    };
+    let executor = place.executor_of(sandbox(None), &["*"]);
+    let with = |image: Option<&str>| {
+        let mut submission = Submission::new(Language::Bash, "result 1");
+        submission.image = image.map(str::to_owned);
+        submission
+    };
+    let outcome = run(&executor, with(Some(NAME))).await.unwrap();
+    assert_eq!(in_words(&outcome), "1");
+    for (image, why) in [
+        (None, "does not run bash without an image that has it"),
+        (Some("nowhere"), "has no image nowhere"),
+    ] {
+        let error = run(&executor, with(image)).await.unwrap_err();
+        let message = format!("no sandbox is available for hardened: qemu: {why}");
+        assert_eq!(error.guest_message(), message);
+    }
+    let nowhere = place.executor_of(sandbox(Some("nowhere")), &[]);
+    let error = run(&nowhere, with(None)).await.unwrap_err();
+    let message = "no sandbox is available for hardened: qemu: the root of virtual machines is not \
+                   there";
+    assert_eq!(error.guest_message(), message);
+}

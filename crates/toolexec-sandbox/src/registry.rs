@@ -92,6 +92,8 @@ pub struct FirecrackerSetup {
     pub program: Option<PathBuf>,
     /// The directory of an image.
     pub image: Option<PathBuf>,
+    /// The name of a root, whose toolchains machines have.
+    pub root: Option<String>,
     /// Whether machines with the usual limits are saved and restored.
     pub snapshots: Option<bool>,
     /// How many machines of a kind are started ahead.
@@ -400,9 +402,13 @@ impl Setup {
         if let Some(image) = &setup.image {
             builder = builder.image(image);
         }
+        if let Some(root) = &setup.root {
+            builder = builder.root(root.as_str());
+        }
         if let Some(snapshots) = setup.snapshots {
             builder = builder.snapshots(snapshots);
         }
+        let builder = builder.roots(self.roots());
         let builder = builder.warm(setup.warm.unwrap_or(self.warm));
         all.with(std::sync::Arc::new(builder.build()))
     }
@@ -436,6 +442,7 @@ impl Setup {
     #[cfg(all(
         any(
             feature = "containerd",
+            feature = "firecracker",
             feature = "gvisor",
             feature = "qemu",
             feature = "runc"

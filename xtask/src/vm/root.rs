@@ -96,7 +96,7 @@ fn stripped(program: &Path) -> Result<Vec<u8>> {
 }
 
 /// The libraries that a program loads, the loader among them.
-fn libraries_of(program: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn libraries_of(program: &Path) -> Result<Vec<PathBuf>> {
     let listed = quiet(command("ldd").arg(program))?;
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     let words = listed.split_whitespace();

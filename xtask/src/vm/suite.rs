@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::kernel::{Kernel, Module};
+use super::root::libraries_of;
 use crate::guest::target_directory;
-use crate::shell::{cargo, run, workspace};
+use crate::shell::{cargo, command, run, workspace};
 use crate::test::hostile::build_static;
 
 /// A file of the machine.
@@ -57,12 +58,20 @@ const FIRECRACKER: [&str; 2] = ["firecracker::walls::", "firecracker::real::"];
 /// The kernel's part of KVM for the processor that QEMU emulates.
 const KVM: [&str; 1] = ["kvm_amd"];
 /// Every module of which images of virtual machines are made.
-const OF_IMAGES: [&str; 4] = [
+const OF_IMAGES: [&str; 5] = [
     "virtio_mmio",
     "virtio_console",
     "vmw_vsock_virtio_transport",
     "virtio_rng",
+    "virtio_blk",
 ];
+/// The shell that is in the root of machines in the machine.
+const SHELL: &str = "/bin/bash";
+/// How that root describes itself.
+const ROOT: &str = r#"{
+    "recipe": {"with": ["bash"], "suite": "none", "mirror": "", "packages": [], "pip": [], "npm": []},
+    "packages": [], "bytes": 0, "contents": "small"
+}"#;
 /// The tests, and what is kept of their results, in the workspace.
 const TESTS: &str = "crates/toolexec-sandbox/tests";
 
@@ -94,6 +103,7 @@ impl Suite {
         run(&mut build)?;
         files.push(file(in_machine(&hostile)?, &hostile)?);
         files.extend(guest_kernel(kernel)?);
+        files.extend(small_root()?);
         let tests = workspace().join(TESTS);
         for place in ["attacks", "it/snapshots"] {
             for entry in fs::read_dir(tests.join(place))? {
@@ -109,6 +119,7 @@ impl Suite {
                 ("FIRECRACKER_BIN", "/firecracker/firecracker".to_owned()),
                 ("TOOLEXEC_REQUIRE", "firecracker".to_owned()),
                 ("TOOLEXEC_DAEMONS", "/daemons".to_owned()),
+                ("TOOLEXEC_TEST_ROOTS", "/roots".to_owned()),
                 (
                     "INSTA_WORKSPACE_ROOT",
                     workspace().to_string_lossy().into_owned(),
@@ -151,6 +162,37 @@ fn guest_kernel(kernel: &Kernel) -> Result<Vec<File>> {
         content: module.content,
     }));
     Ok(files)
+}
+
+/// A root with a shell, as a disk: there is nothing in the machine that would make one.
+fn small_root() -> Result<Vec<File>> {
+    let work = tempfile::tempdir()?;
+    let (root, disk) = (work.path().join("root"), work.path().join("disk"));
+    for directory in ["bin", "dev", "proc", "tmp"] {
+        fs::create_dir_all(root.join(directory))?;
+    }
+    fs::write(root.join("toolexec-guest"), "")?;
+    let shell = Path::new(SHELL);
+    for from in libraries_of(shell)?
+        .iter()
+        .map(PathBuf::as_path)
+        .chain([shell])
+    {
+        let to = root.join(in_machine(from)?);
+        fs::create_dir_all(to.parent().unwrap_or(&root))?;
+        fs::copy(from, to)?;
+    }
+    let mut make = command("mke2fs");
+    make.args(["-q", "-t", "ext4", "-O", "^has_journal", "-d"]);
+    run(make.args([&root, &disk]).arg("16m"))?;
+    let mut disk = file("roots/small/disk.ext4", &disk)?;
+    disk.mode = 0o444;
+    let manifest = File {
+        path: "roots/small/root.json".to_owned(),
+        mode: 0o644,
+        content: ROOT.as_bytes().to_vec(),
+    };
+    Ok(vec![disk, manifest])
 }
 
 fn file(path: &str, source: &Path) -> Result<File> {

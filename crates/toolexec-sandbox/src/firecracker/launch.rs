@@ -19,7 +19,8 @@ use crate::cgroup::{Cgroups, Controller, Group, Tree, basics, caps};
 use crate::container::{Kind, Resources};
 use crate::label::{self, Label};
 use crate::pool::Launch;
-use crate::vm::{Image, Source, new_word};
+use crate::roots::Roots;
+use crate::vm::{Disk, Image, Source, new_word};
 use crate::{private, unavailable};
 
 /// How much longer than its connections a Firecracker lives that ends.
@@ -30,6 +31,7 @@ const LAST_MOMENT: Duration = Duration::from_secs(1);
 pub(super) struct Settings {
     pub(super) program: PathBuf,
     pub(super) source: Source,
+    pub(super) roots: Option<Roots>,
     /// Where machines and saved ones are kept.
     pub(super) state: PathBuf,
     pub(super) kvm: PathBuf,
@@ -75,6 +77,10 @@ struct Waiting {
 }
 
 impl Launcher {
+    pub(super) fn roots(&self) -> Option<&Roots> {
+        self.settings.roots.as_ref()
+    }
+
     pub(super) fn new(settings: Settings) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -130,13 +136,14 @@ impl Launcher {
     }
 
     /// What a machine of these resources is saved as, unless it is not.
-    fn origin(&self, place: &Place, resources: &Resources) -> Option<Origin> {
+    fn origin(&self, place: &Place, resources: &Resources, disk: Option<&Disk>) -> Option<Origin> {
         let is_usual = self.settings.saved.as_ref() == Some(resources);
         if !is_usual || self.is_unsaved.load(Ordering::Relaxed) {
             return None;
         }
         let (version, image) = (&place.installed.version, place.image.name());
-        Some(Origin::new(version, &image, &Plan::new(resources)))
+        let plan = Plan::new(resources, disk.is_some());
+        Some(Origin::new(version, &image, &plan, disk))
     }
 
     /// A machine that waits for its word: a saved one where there is one.
@@ -144,22 +151,23 @@ impl Launcher {
         &self,
         place: &Place,
         resources: &Resources,
+        disk: Option<&Disk>,
         origin: Option<Origin>,
         group: Option<&Group>,
     ) -> Result<Waiting> {
-        let plan = Plan::new(resources);
+        let plan = Plan::new(resources, disk.is_some());
         let Some(origin) = origin else {
-            return self.boot(place, &plan, group, None).await;
+            return self.boot(place, &plan, disk, group, None).await;
         };
-        if let Some(restored) = self.restored(place, &origin, group).await? {
+        if let Some(restored) = self.restored(place, disk, &origin, group).await? {
             return Ok(restored);
         }
         let saving = self.saving.lock().await;
         // Another one may have been saved meanwhile.
-        if let Some(restored) = self.restored(place, &origin, group).await? {
+        if let Some(restored) = self.restored(place, disk, &origin, group).await? {
             return Ok(restored);
         }
-        let booted = self.boot(place, &plan, group, Some(&origin)).await;
+        let booted = self.boot(place, &plan, disk, group, Some(&origin)).await;
         drop(saving);
         booted
     }
@@ -173,6 +181,7 @@ impl Launcher {
     async fn restored(
         &self,
         place: &Place,
+        disk: Option<&Disk>,
         origin: &Origin,
         group: Option<&Group>,
     ) -> Result<Option<Waiting>> {
@@ -180,6 +189,7 @@ impl Launcher {
             return Ok(None);
         }
         let (mut vmm, mut api) = self.start(place, group).await?;
+        give(&vmm, disk.map(|disk| (disk.path.clone(), spec::DISK))).await?;
         let refused = match place.snapshots.give(origin, &vmm.home.root) {
             Ok(false) => return Ok(None),
             Ok(true) => match vmm.call_all(&mut api, &[spec::restore()]).await {
@@ -204,23 +214,17 @@ impl Launcher {
         &self,
         place: &Place,
         plan: &Plan,
+        disk: Option<&Disk>,
         group: Option<&Group>,
         origin: Option<&Origin>,
     ) -> Result<Waiting> {
         let (mut vmm, mut api) = self.start(place, group).await?;
-        let (image, root) = (place.image.clone(), vmm.home.root.clone());
-        // On another file system they are copied.
-        let give = move || {
-            root.put(&image.kernel(), spec::KERNEL)?;
-            root.put(&image.initrd(), spec::INITRD)
-        };
-        let given = tokio::task::spawn_blocking(give).await;
-        given
-            .map_err(std::io::Error::other)
-            .and_then(|given| given)
-            .map_err(|error| {
-                unavailable("the image cannot be given to Firecracker").with_source(error)
-            })?;
+        let image = [
+            (place.image.kernel(), spec::KERNEL),
+            (place.image.initrd(), spec::INITRD),
+        ];
+        let disk_too = disk.map(|disk| (disk.path.clone(), spec::DISK));
+        give(&vmm, image.into_iter().chain(disk_too)).await?;
         vmm.call_all(&mut api, &plan.boot())
             .await
             .map_err(Trouble::into_error)?;
@@ -234,7 +238,7 @@ impl Launcher {
             tracing::warn!(why, "machines are not saved");
             self.is_unsaved.store(true, Ordering::Relaxed);
             drop(vmm);
-            return Box::pin(self.boot(place, plan, group, None)).await;
+            return Box::pin(self.boot(place, plan, disk, group, None)).await;
         }
         let stream = vmm.greet().await?;
         Ok(Waiting { vmm, stream })
@@ -257,6 +261,22 @@ impl Launcher {
     }
 }
 
+/// Gives files to a Firecracker, under their names there. On another file system they are copied.
+async fn give(vmm: &Vmm, files: impl IntoIterator<Item = (PathBuf, &'static str)>) -> Result<()> {
+    let root = vmm.home.root.clone();
+    let files: Vec<_> = files.into_iter().collect();
+    let put = move || {
+        files
+            .iter()
+            .try_for_each(|(file, name)| root.put(file, name))
+    };
+    let given = tokio::task::spawn_blocking(put).await;
+    given
+        .map_err(std::io::Error::other)
+        .and_then(|given| given)
+        .map_err(|error| unavailable("the image cannot be given to Firecracker").with_source(error))
+}
+
 /// Why a machine does not speak that was connected to.
 async fn lost(vmm: &mut Vmm) -> Error {
     // Its connections close a moment before it is gone.
@@ -275,10 +295,12 @@ impl Launch for Launcher {
         // Never closed.
         let _slot = self.slots.acquire().await.ok();
         let resources = &kind.resources;
-        let origin = self.origin(place, resources);
+        let disk = Disk::of(kind, self.settings.roots.as_ref()).await?;
+        let disk = disk.as_ref();
+        let origin = self.origin(place, resources, disk);
         let is_saved = origin.as_ref().is_some_and(|it| !place.snapshots.has(it));
         let group = group(place, resources, is_saved)?;
-        let waiting = self.waiting(place, resources, origin, group.as_ref());
+        let waiting = self.waiting(place, resources, disk, origin, group.as_ref());
         let waiting = waiting.await?;
         let Waiting {
             mut vmm,

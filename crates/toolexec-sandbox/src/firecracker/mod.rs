@@ -2,8 +2,8 @@
 //! virtualization, with next to no devices.
 //!
 //! The machine has processors, memory, a virtual socket to the host, a source of random numbers
-//! that is rate-limited, and a console; no disk and no network. Firecracker filters its own system
-//! calls. Where root starts it and its jailer is beside it, it is nobody besides, in an empty root
+//! that is rate-limited, and a console; no network, and no disk but that of a root with toolchains,
+//! which is read-only. Firecracker filters its own system calls. Where root starts it and its jailer is beside it, it is nobody besides, in an empty root
 //! of its own.
 //!
 //! Each program gets a machine of its own. The first one of the usual limits is saved while its
@@ -22,6 +22,7 @@ mod vsock;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -31,11 +32,12 @@ use toolexec_core::sandbox::{
     Description, Isolation, Language, Limits, Sandbox, Session, SessionSpec,
 };
 
-use crate::container::{Kind, Resources};
+use crate::container::{Kind, Resources, enforcement_for, languages};
 use crate::linux_guest::LinuxGuest;
 use crate::piped::KINDS;
 use crate::pool::{Pool, Size};
 use crate::private;
+use crate::roots::Roots;
 use crate::vm::{Images, Source, enforcement};
 use guest::MachineGuest;
 use launch::{Launcher, Settings};
@@ -50,6 +52,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct FirecrackerSandbox {
     pool: Pool<Launcher>,
     usual: Limits,
+    /// The root of programs that name none.
+    root: Option<Arc<str>>,
 }
 
 /// Says what a [`FirecrackerSandbox`] is to use.
@@ -59,6 +63,7 @@ pub struct Builder {
     settings: Settings,
     usual: Limits,
     warm: usize,
+    root: Option<Arc<str>>,
 }
 
 impl FirecrackerSandbox {
@@ -70,6 +75,7 @@ impl FirecrackerSandbox {
             settings: Settings {
                 program: PathBuf::from("firecracker"),
                 source: Source::Kept(images, guest),
+                roots: None,
                 state: state.into(),
                 kvm: PathBuf::from("/dev/kvm"),
                 saved: None,
@@ -77,6 +83,7 @@ impl FirecrackerSandbox {
             },
             usual: Limits::standard(),
             warm: WARM,
+            root: None,
         }
         .snapshots(true)
     }
@@ -103,7 +110,7 @@ impl FirecrackerSandbox {
 
     /// What a program needs that asks for no limits of its own.
     fn usual_kind(&self, language: Language) -> Kind {
-        Kind::new(language, None, &self.usual)
+        Kind::new(language, self.root.clone(), &self.usual)
     }
 }
 
@@ -140,6 +147,19 @@ impl Builder {
         self
     }
 
+    /// The name of a root, whose programs those of toolchain languages are. It becomes a disk when
+    /// the first machine is started, which takes a while. None otherwise.
+    pub fn root(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.root = Some(name.into());
+        self
+    }
+
+    /// Where roots are that are named. None otherwise.
+    pub fn roots(mut self, roots: Roots) -> Self {
+        self.settings.roots = Some(roots);
+        self
+    }
+
     /// How long a machine may take to its first word; ten seconds otherwise.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.settings.patience = patience;
@@ -159,6 +179,7 @@ impl Builder {
         FirecrackerSandbox {
             pool: Pool::new(Launcher::new(self.settings), Size::warm(self.warm)),
             usual: self.usual,
+            root: self.root,
         }
     }
 }
@@ -171,15 +192,19 @@ impl Sandbox for FirecrackerSandbox {
     fn describe(&self) -> Description {
         Description {
             isolation: Isolation::Vm,
-            languages: vec![
-                Language::JavaScript,
-                Language::TypeScript,
-                Language::Python,
-                Language::Script,
-            ],
+            languages: languages(self.root.is_some()),
             summary: "a virtual machine of its own, run by Firecracker on KVM",
             enforcement: enforcement(&self.pool.launcher().controllers()),
         }
+    }
+
+    fn takes_images(&self) -> bool {
+        true
+    }
+
+    fn has_image(&self, image: &str) -> bool {
+        let roots = self.pool.launcher().roots();
+        roots.is_some_and(|roots| roots.has(image))
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<()>> {
@@ -189,9 +214,11 @@ impl Sandbox for FirecrackerSandbox {
 
     fn start(&self, spec: SessionSpec) -> BoxFuture<'_, Result<Session>> {
         async move {
-            let kind = Kind::new(spec.language, None, &spec.limits);
+            let image = spec.image.or_else(|| self.root.clone());
+            let kind = Kind::new(spec.language, image, &spec.limits);
             let machine = self.pool.take(&kind).await?;
             let enforcement = enforcement(&self.pool.launcher().controllers());
+            let enforcement = enforcement_for(spec.language, enforcement);
             let guest = MachineGuest::new(machine, kind, enforcement, spec.limits, &self.pool);
             Ok(Session::new(guest))
         }

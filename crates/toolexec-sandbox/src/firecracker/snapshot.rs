@@ -14,6 +14,7 @@ use super::spec::{MEMORY, Plan, STATE};
 use super::vmm::Root;
 use crate::hex::hex;
 use crate::private;
+use crate::vm::Disk;
 
 const MANIFEST: &str = "snapshot.json";
 const PREFIX: &str = "vm-";
@@ -34,6 +35,8 @@ pub(super) struct Origin {
     machine: String,
     processor: String,
     kernel: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    disk: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -61,7 +64,7 @@ pub(super) struct Snapshots {
 }
 
 impl Origin {
-    pub(super) fn new(firecracker: &str, image: &str, plan: &Plan) -> Self {
+    pub(super) fn new(firecracker: &str, image: &str, plan: &Plan, disk: Option<&Disk>) -> Self {
         Self {
             format: FORMAT,
             firecracker: firecracker.to_owned(),
@@ -72,6 +75,7 @@ impl Origin {
                 .unwrap_or_default()
                 .trim()
                 .to_owned(),
+            disk: disk.map(|disk| disk.identity.clone()).unwrap_or_default(),
         }
     }
 
@@ -91,6 +95,7 @@ impl Origin {
             ("machine", self.machine == other.machine),
             ("processor", self.processor == other.processor),
             ("kernel of the host", self.kernel == other.kernel),
+            ("disk", self.disk == other.disk),
         ];
         pairs
             .into_iter()
@@ -240,7 +245,8 @@ mod tests {
     use crate::container::Resources;
 
     fn origin() -> Origin {
-        Origin::new("1.0", "vm-1", &Plan::new(&Resources::default()))
+        let plan = Plan::new(&Resources::default(), false);
+        Origin::new("1.0", "vm-1", &plan, None)
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub(super) const PORT: u32 = 1024;
 /// What Firecracker finds in its directory, and makes there.
 pub(super) const KERNEL: &str = "kernel";
 pub(super) const INITRD: &str = "initrd";
+pub(super) const DISK: &str = "disk";
 pub(super) const API: &str = "api.sock";
 pub(super) const VSOCK: &str = "v.sock";
 /// The two files of a saved machine: its devices, and its memory.
@@ -46,20 +47,31 @@ pub(super) struct Call {
 pub(super) struct Plan {
     processors: u64,
     memory_mib: u64,
+    has_disk: bool,
 }
 
 impl Plan {
-    pub(super) fn new(resources: &Resources) -> Self {
+    pub(super) fn new(resources: &Resources, has_disk: bool) -> Self {
         let processors = resources.cpus.map_or(1, |cpus| cpus.div_ceil(1000));
         Self {
             processors: processors.clamp(1, MOST_PROCESSORS),
             memory_mib: memory(resources) / MIB,
+            has_disk,
         }
     }
 
     /// The calls that make the machine and start it.
     pub(super) fn boot(&self) -> Vec<Call> {
-        vec![
+        let disk = put(
+            "/drives/root",
+            json!({
+                "drive_id": "root",
+                "path_on_host": DISK,
+                "is_root_device": false,
+                "is_read_only": true,
+            }),
+        );
+        let mut all = vec![
             put(
                 "/machine-config",
                 json!({
@@ -84,8 +96,10 @@ impl Plan {
                     "rate_limiter": { "bandwidth": { "size": RANDOM, "refill_time": REFILL } },
                 }),
             ),
-            put("/actions", json!({ "action_type": "InstanceStart" })),
-        ]
+        ];
+        all.extend(self.has_disk.then_some(disk));
+        all.push(put("/actions", json!({ "action_type": "InstanceStart" })));
+        all
     }
 
     /// What a saved machine must have been made with to be taken for this one.
@@ -93,6 +107,7 @@ impl Plan {
         let Self {
             processors,
             memory_mib,
+            has_disk: _,
         } = self;
         format!(
             "{processors} processors, {memory_mib} MiB, {}",
@@ -152,7 +167,7 @@ pub(super) fn jail_args(program: &Path, base: &Path, id: &str) -> Vec<OsString> 
 /// What the control group of Firecracker holds: threads, and bytes of memory. What it saves counts
 /// too where files are in memory, as in many a directory of temporary files.
 pub(super) fn caps(resources: &Resources, is_saved: bool) -> (u64, u64) {
-    let plan = Plan::new(resources);
+    let plan = Plan::new(resources, false);
     let machine = memory(resources);
     let saved = if is_saved { machine } else { 0 };
     let memory = machine.saturating_add(saved).saturating_add(OWN_MEMORY);
@@ -212,15 +227,17 @@ mod tests {
     #[test]
     fn a_machine_is_as_large_as_its_program_may_be() {
         let of = |memory, cpus| {
-            Plan::new(&Resources {
+            let resources = Resources {
                 memory,
                 cpus,
                 ..Resources::default()
-            })
+            };
+            Plan::new(&resources, false)
         };
         let plan = |processors, memory_mib| Plan {
             processors,
             memory_mib,
+            has_disk: false,
         };
         assert_eq!(of(Some(64 * MIB), None), plan(1, 192));
         assert_eq!(of(None, Some(500)), plan(1, 640));

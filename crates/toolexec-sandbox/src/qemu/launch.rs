@@ -26,7 +26,7 @@ use crate::piped::Piped;
 use crate::pool::Launch;
 use crate::roots::Roots;
 use crate::unavailable;
-use crate::vm::{self, READY, Source, guest, new_word, word_about};
+use crate::vm::{self, Disk, READY, Source, guest, new_word, word_about};
 
 /// How long a machine may take that KVM runs, before it is taken not to.
 const KVM_PATIENCE: Duration = Duration::from_secs(5);
@@ -51,14 +51,6 @@ pub(super) struct Launcher {
     tree: OnceLock<Option<Tree>>,
     snapshots: Option<Snapshots>,
     roots: Option<Roots>,
-}
-
-/// The disk that a machine has.
-#[derive(Debug, Default)]
-struct Disk {
-    path: Option<PathBuf>,
-    /// By this it is told apart from others.
-    identity: String,
 }
 
 /// A guest in a machine that has said hello.
@@ -94,32 +86,6 @@ impl Launcher {
 
     pub(super) fn roots(&self) -> Option<&Roots> {
         self.roots.as_ref()
-    }
-
-    /// The disk of a kind, which is made where there is none yet.
-    async fn disk(&self, kind: &Kind) -> Result<Disk> {
-        let Some(name) = kind.image.as_deref() else {
-            return Ok(Disk::default());
-        };
-        let root = self.roots().and_then(|roots| roots.find(name));
-        let root = root.ok_or_else(|| {
-            unavailable("the root of virtual machines is not there").with_hint(
-                "name one that `toolexec image ls` shows; `toolexec image build --with` makes them",
-            )
-        })?;
-        let path = root.disk().await?;
-        let made = std::fs::metadata(&path).and_then(|file| file.modified());
-        let made = made
-            .ok()
-            .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-        Ok(Disk {
-            path: Some(path),
-            identity: format!(
-                "{} {}",
-                root.contents(),
-                made.unwrap_or_default().as_nanos()
-            ),
-        })
     }
 
     /// What control groups of machines control; nothing, where none can be made.
@@ -182,10 +148,10 @@ impl Launcher {
         place: &Place,
         accel: Accel,
         kind: &Kind,
-        disk: &Disk,
+        disk: Option<&Disk>,
     ) -> Result<Machine> {
-        let group = group(place, &kind.resources, disk.path())?;
-        let plan = plan(place, accel, &kind.resources, disk.path(), Life::Whole);
+        let group = group(place, &kind.resources, disk)?;
+        let plan = plan(place, accel, &kind.resources, disk, Life::Whole);
         let command = command(place, &plan, group.as_ref());
         let explain = |error| explain(error, self.patience);
         let mut piped = boot(command, self.patience).await.map_err(explain)?;
@@ -202,7 +168,7 @@ impl Launcher {
         place: &Place,
         accel: Accel,
         kind: &Kind,
-        disk: &Disk,
+        disk: Option<&Disk>,
     ) -> std::result::Result<Snapshot, Unsaved> {
         let failed = |error| Unsaved::Save(not_saved(error));
         let explain = |error| Unsaved::Boot(explain(error, self.patience));
@@ -216,7 +182,7 @@ impl Launcher {
             monitor: number(&monitor_end),
             again: number(&again_end),
         };
-        let plan = plan(place, accel, &kind.resources, disk.path(), life);
+        let plan = plan(place, accel, &kind.resources, disk, life);
         let command = [handed, monitor_end, again_end]
             .into_iter()
             .fold(command(place, &plan, None), |command, one| {
@@ -245,11 +211,11 @@ impl Launcher {
         place: &Place,
         accel: Accel,
         kind: &Kind,
-        disk: &Disk,
+        disk: Option<&Disk>,
         snapshot: &Snapshot,
     ) -> Result<Machine> {
         let failed = |error: io::Error| not_restored().with_source(error);
-        let group = group(place, &kind.resources, disk.path())?;
+        let group = group(place, &kind.resources, disk)?;
         let (ram, state) = (snapshot.ram(), snapshot.state().map_err(failed)?);
         let (monitor, monitor_end) = monitor::pair().map_err(failed)?;
         let (again, again_end) = monitor::pair().map_err(failed)?;
@@ -259,7 +225,7 @@ impl Launcher {
             again: number(&again_end),
         };
         let from = number(&state);
-        let plan = plan(place, accel, &kind.resources, disk.path(), life);
+        let plan = plan(place, accel, &kind.resources, disk, life);
         let command = [ram, state, monitor_end, again_end]
             .into_iter()
             .fold(command(place, &plan, group.as_ref()), |command, one| {
@@ -281,24 +247,18 @@ impl Launcher {
         }
     }
 
-    fn identity(place: &Place, accel: Accel, kind: &Kind, disk: &Disk) -> Identity {
+    fn identity(place: &Place, accel: Accel, kind: &Kind, disk: Option<&Disk>) -> Identity {
         let [kernel, initrd] = place.image.hashes();
-        let plan = plan(place, accel, &kind.resources, disk.path(), Life::Whole);
+        let plan = plan(place, accel, &kind.resources, disk, Life::Whole);
         Identity {
             kernel,
             initrd,
             qemu: place.version.clone(),
             processor: Place::processor(accel),
             machine: spec::machine(&plan),
-            disk: disk.identity.clone(),
+            disk: disk.map(|disk| disk.identity.clone()).unwrap_or_default(),
             guest: guest(kind),
         }
-    }
-}
-
-impl Disk {
-    fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
     }
 }
 
@@ -311,20 +271,21 @@ impl Launch for Launcher {
         // Never closed.
         let _slot = self.slots.acquire().await.ok();
         let accel = self.choose(place).await;
-        let disk = self.disk(kind).await?;
+        let disk = Disk::of(kind, self.roots()).await?;
+        let disk = disk.as_ref();
         let Some(snapshots) = &self.snapshots else {
-            return self.start(place, accel, kind, &disk).await;
+            return self.start(place, accel, kind, disk).await;
         };
-        let identity = Self::identity(place, accel, kind, &disk);
+        let identity = Self::identity(place, accel, kind, disk);
         let kept = Shelf::of(place.image.directory(), place.counter_khz);
-        let record = || self.record(place, accel, kind, &disk);
+        let record = || self.record(place, accel, kind, disk);
         if let Some(snapshot) = snapshots.get(&identity, kept, record).await? {
-            match self.restore(place, accel, kind, &disk, &snapshot).await {
+            match self.restore(place, accel, kind, disk, &snapshot).await {
                 Ok(machine) => return Ok(machine),
                 Err(error) => snapshots.give_up(&identity, &error),
             }
         }
-        self.start(place, accel, kind, &disk).await
+        self.start(place, accel, kind, disk).await
     }
 
     fn is_alive(guest: &mut Machine) -> bool {
@@ -361,7 +322,7 @@ fn plan<'a>(
     place: &'a Place,
     accel: Accel,
     resources: &'a Resources,
-    disk: Option<&'a Path>,
+    disk: Option<&'a Disk>,
     life: Life,
 ) -> Plan<'a> {
     Plan {
@@ -370,7 +331,7 @@ fn plan<'a>(
         accel,
         counter_khz: place.counter_khz,
         resources,
-        disk,
+        disk: disk.map(|disk| &*disk.path),
         drop_to: place.drop_to,
         life,
     }
@@ -383,12 +344,12 @@ fn command(place: &Place, plan: &Plan<'_>, group: Option<&Group>) -> Command {
         .control_groups(group.map(Group::dirs).unwrap_or_default())
 }
 
-fn group(place: &Place, resources: &Resources, disk: Option<&Path>) -> Result<Option<Group>> {
+fn group(place: &Place, resources: &Resources, disk: Option<&Disk>) -> Result<Option<Group>> {
     let Some(cgroups) = &place.cgroups else {
         return Ok(None);
     };
     let version = cgroups.version();
-    let mut settings = basics(version, spec::threads(disk));
+    let mut settings = basics(version, spec::threads(disk.is_some()));
     let memory = spec::memory_with_qemu(resources);
     settings.extend(caps(version, Some(memory), resources.cpus));
     let group = cgroups

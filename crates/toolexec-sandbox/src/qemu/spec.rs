@@ -212,8 +212,8 @@ fn kernel_args(plan: &Plan<'_>) -> String {
 }
 
 /// The threads that QEMU may have.
-pub(super) fn threads(disk: Option<&Path>) -> u64 {
-    THREADS + disk.map_or(0, |_| READERS)
+pub(super) fn threads(has_disk: bool) -> u64 {
+    THREADS + if has_disk { READERS } else { 0 }
 }
 
 /// What the control group of QEMU holds, in bytes.

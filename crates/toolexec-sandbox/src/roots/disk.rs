@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use toolexec_core::Result;
@@ -56,6 +57,9 @@ impl Root {
             .arg(format!("{}k", bytes.div_ceil(1024)))
             .env("E2FSPROGS_FAKE_TIME", DATE);
         run("mke2fs", make).await.map_err(Failed::into_error)?;
+        // Whoever runs machines may be another user; the directory of roots is closed to others.
+        let readable = fs::Permissions::from_mode(0o444);
+        fs::set_permissions(unfinished.path(), readable).map_err(cannot)?;
         unfinished
             .persist(&path)
             .map_err(|error| cannot(error.error))?;

@@ -2,7 +2,7 @@
 //! containers start from. Each has a name, and is kept beside what it was made of.
 
 mod build;
-#[cfg(feature = "qemu")]
+#[cfg(any(feature = "firecracker", feature = "qemu"))]
 mod disk;
 mod export;
 mod finish;

@@ -3,6 +3,7 @@
 
 mod clock;
 mod cpio;
+mod disk;
 mod image;
 mod kernel;
 mod limits;
@@ -12,6 +13,7 @@ mod vmlinux;
 mod word;
 
 pub(crate) use clock::counter_khz;
+pub(crate) use disk::Disk;
 pub use image::{Image, Images};
 pub(crate) use limits::enforcement;
 pub(crate) use source::Source;

@@ -24,6 +24,8 @@ const VERSION: &str = "1.17.0-dev";
 struct Double {
     beside: PathBuf,
     script: Value,
+    /// The file of its drive.
+    drive: Arc<Mutex<Option<String>>>,
     /// Connections whose host has not said its word.
     waiting: Arc<Mutex<Vec<UnixStream>>>,
 }
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
     let double = Double {
         beside,
         script,
+        drive: Arc::default(),
         waiting: Arc::default(),
     };
     if args.iter().any(|arg| arg == "--version") {
@@ -117,6 +120,11 @@ impl Double {
         }
         match path {
             "/boot-source" => has(body, &["kernel_image_path", "initrd_path"]),
+            "/drives/root" => {
+                let mut drive = self.drive.lock().unwrap_or_else(PoisonError::into_inner);
+                *drive = body["path_on_host"].as_str().map(str::to_owned);
+                has(body, &["path_on_host"])
+            }
             "/actions" => self.listen(),
             "/snapshot/create" => self.save(body),
             "/snapshot/load" => self.load(body),
@@ -128,7 +136,13 @@ impl Double {
         let write = |name: &str, text: String| {
             fs::write(body[name].as_str().unwrap_or_default(), text).map_err(|why| why.to_string())
         };
-        write("snapshot_path", format!("saved by {}", self.version()))?;
+        let drive = self.drive.lock().unwrap_or_else(PoisonError::into_inner);
+        let drive = drive.as_ref().map(|drive| format!("\n{drive}"));
+        let drive = drive.unwrap_or_default();
+        write(
+            "snapshot_path",
+            format!("saved by {}{drive}", self.version()),
+        )?;
         write("mem_file_path", "\0".repeat(1 << 20))?;
         // Connections do not survive it.
         for connection in self.waiting().drain(..) {
@@ -140,8 +154,12 @@ impl Double {
     fn load(&self, body: &Value) -> Result<(), String> {
         let path = body["snapshot_path"].as_str().unwrap_or_default();
         let state = fs::read_to_string(path).map_err(|why| why.to_string())?;
-        if state != format!("saved by {}", self.version()) {
+        let (by, drive) = state.split_once('\n').unwrap_or((&state, ""));
+        if by != format!("saved by {}", self.version()) {
             return Err("Load snapshot error: unsupported snapshot version".to_owned());
+        }
+        if !drive.is_empty() && !Path::new(drive).is_file() {
+            return Err("Load snapshot error: no such drive".to_owned());
         }
         File::open(
             body["mem_backend"]["backend_path"]

@@ -43,11 +43,20 @@ mod machines;
     feature = "containerd",
     feature = "docker",
     feature = "gvisor",
+    feature = "host",
     feature = "process",
+    feature = "qemu",
     feature = "runc",
+    feature = "wasm",
     target_os = "linux"
 ))]
 mod roots;
+#[cfg(all(
+    any(feature = "containerd", feature = "firecracker"),
+    feature = "process",
+    target_os = "linux"
+))]
+mod shared_root;
 
 // Needs a program that is built with `process`.
 #[cfg(all(feature = "containerd", feature = "process", target_os = "linux"))]

@@ -122,6 +122,9 @@ pub struct FirecrackerSection {
     /// The directory of an image. Default: the one that `toolexec image build` made, else one of
     /// the installed kernel.
     pub image: Option<PathBuf>,
+    /// The name of a root of `toolexec image build --with`, whose toolchains machines have.
+    /// Default: none.
+    pub root: Option<String>,
     /// Whether a machine with the usual limits is saved, and later ones are restored from it.
     /// Default: true.
     pub snapshots: Option<bool>,
@@ -182,6 +185,7 @@ impl super::Config {
             .firecracker(FirecrackerSetup {
                 program: firecracker.program.clone(),
                 image: firecracker.image.clone(),
+                root: firecracker.root.clone(),
                 snapshots: firecracker.snapshots,
                 warm: firecracker.warm,
             })

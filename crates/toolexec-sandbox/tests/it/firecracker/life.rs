@@ -1,7 +1,8 @@
 //! The life of machines, and what Firecracker is asked for in it.
 
 use serde_json::json;
-use toolexec_core::sandbox::{Language, Limits, Sandbox};
+use toolexec_core::sandbox::{Language, Limits, Sandbox, SessionSpec};
+use toolexec_sandbox::roots::{Recipe, Roots, Toolchain};
 use toolexec_testkit::contract::sandbox::{Programs, all};
 
 use super::{Double, names, start, start_with};
@@ -98,6 +99,50 @@ async fn sandboxes_share_a_saved_machine_and_no_two_machines_are_alike() {
     seeds.sort_unstable();
     seeds.dedup();
     assert_eq!(seeds.len(), 3);
+}
+
+#[tokio::test]
+async fn a_machine_with_a_root_has_it_as_a_disk_also_where_it_is_restored() {
+    let double = Double::new(json!({}));
+    let directory = double.work.path().join("roots");
+    let small = directory.join("small");
+    std::fs::create_dir_all(small.join("root/bin")).unwrap();
+    std::fs::write(small.join("root/bin/bash"), "bash").unwrap();
+    let manifest = json!({
+        "recipe": Recipe::new([Toolchain::Bash]), "packages": [], "bytes": 4, "contents": "0",
+    });
+    std::fs::write(small.join("root.json"), manifest.to_string()).unwrap();
+    let sandbox = || {
+        let builder = double.builder().roots(Roots::new(&directory));
+        builder.root("small").build()
+    };
+    let limits = Limits {
+        disk: Some(1 << 20),
+        ..Limits::standard()
+    };
+    let saved = SessionSpec::new(Language::Bash, Limits::standard());
+    let other = SessionSpec::new(Language::Bash, limits);
+    for spec in [saved.clone(), saved, other] {
+        drop(sandbox().start(spec).await.unwrap());
+    }
+    let with_disk = [&FIRST[..4], &["/drives/root"], &FIRST[4..]].concat();
+    let calls = [&with_disk[..], &["/snapshot/load"], &with_disk[..6]].concat();
+    assert_eq!(double.calls(), calls);
+    let asked = double.asked();
+    let drive = json!({
+        "drive_id": "root", "path_on_host": "disk", "is_root_device": false, "is_read_only": true,
+    });
+    assert_eq!(asked[4]["body"], drive);
+    let words = asked.iter().filter_map(|asked| asked["word"].as_str());
+    let disk = |word: &str| {
+        word.split(' ')
+            .find(|field| field.starts_with("disk="))
+            .map(str::to_owned)
+    };
+    let disks: Vec<_> = words.filter_map(disk).collect();
+    assert_eq!(disks, ["disk=67108864", "disk=67108864", "disk=1048576"]);
+    let made = small.join("disk.ext4");
+    assert!(std::fs::metadata(made).unwrap().permissions().readonly());
 }
 
 #[tokio::test]

@@ -12,15 +12,18 @@ use toolexec_core::code::{CodeExecutor, Outcome, Submission};
 use toolexec_core::index::Index;
 use toolexec_core::sandbox::{Language, Limits, Profile, Sandbox, Sandboxes};
 use toolexec_core::{Args, CallContext, Runner};
-use toolexec_sandbox::firecracker::FirecrackerSandbox;
+use toolexec_sandbox::firecracker::{Builder, FirecrackerSandbox};
+use toolexec_sandbox::roots::Roots;
 use toolexec_sandbox::vm::Images;
 use toolexec_testkit::{daemons, require_named};
 
 use super::{guest, names};
+use crate::shared_root;
 
 /// A real Firecracker, and a directory for its machines.
 struct Real {
     work: TempDir,
+    builder: Builder,
     sandbox: FirecrackerSandbox,
 }
 
@@ -33,35 +36,42 @@ impl Real {
         let images = Images::new(cache.join("vm-images"));
         images.build(&kernel, &guest).unwrap();
         let state = work.path().join("state");
-        let sandbox = FirecrackerSandbox::builder(guest, images, state)
+        let builder = FirecrackerSandbox::builder(guest, images, state)
             .program(program)
             .patience(Duration::from_mins(1))
-            .warm(0)
-            .build();
-        Some(Self { work, sandbox })
-    }
-
-    /// Runs programs over a tool that adds.
-    fn executor(&self) -> CodeExecutor {
-        let add = LocalTool::new("add", async |args: Args| {
-            let number = |name: &str| args[name].as_f64().ok_or("not a number");
-            Ok::<_, &str>(number("a")? + number("b")?)
-        });
-        let index = Index::new();
-        let math = Local::new("math").tool(add);
-        index.register_all(math.registrations().unwrap());
-        let sandboxes = Sandboxes::new()
-            .candidates(Profile::Hardened, ["firecracker"])
-            .with(Arc::new(self.sandbox.clone()));
-        CodeExecutor::builder(Runner::new(index), Arc::default(), sandboxes)
-            .profile(Profile::Hardened)
-            .build()
+            .warm(0);
+        Some(Self {
+            work,
+            sandbox: builder.clone().build(),
+            builder,
+        })
     }
 
     async fn run(&self, submission: Submission) -> Outcome {
-        let (executor, cx) = (self.executor(), CallContext::new());
-        executor.execute(submission, &cx).await.unwrap()
+        run(&executor(self.sandbox.clone()), submission).await
     }
+}
+
+/// Runs programs over a tool that adds.
+fn executor(sandbox: FirecrackerSandbox) -> CodeExecutor {
+    let add = LocalTool::new("add", async |args: Args| {
+        let number = |name: &str| args[name].as_f64().ok_or("not a number");
+        Ok::<_, &str>(number("a")? + number("b")?)
+    });
+    let index = Index::new();
+    let math = Local::new("math").tool(add);
+    index.register_all(math.registrations().unwrap());
+    let sandboxes = Sandboxes::new()
+        .candidates(Profile::Hardened, ["firecracker"])
+        .with(Arc::new(sandbox));
+    CodeExecutor::builder(Runner::new(index), Arc::default(), sandboxes)
+        .profile(Profile::Hardened)
+        .build()
+}
+
+async fn run(executor: &CodeExecutor, submission: Submission) -> Outcome {
+    let cx = CallContext::new();
+    executor.execute(submission, &cx).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -133,6 +143,37 @@ async fn limits_end_programs() {
         assert_eq!(limit.as_deref(), Some(wanted), "{error:?}");
     }
     assert!(real.sandbox.probe().await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn programs_of_a_root_run_in_booted_and_in_restored_machines() {
+    let Some(real) = Real::found() else { return };
+    // Where there is no debootstrap, one is brought.
+    let brought = std::env::var_os("TOOLEXEC_TEST_ROOTS");
+    let (roots, name) = if let Some(roots) = brought {
+        (Roots::new(roots), "small".to_owned())
+    } else {
+        let Some(root) = shared_root::root().await else {
+            return;
+        };
+        (shared_root::roots(), root.name())
+    };
+    let script = "tool math:add a=40 b=2 > /tmp/sum; (echo > /bin/own) 2> /dev/null && echo changed\n\
+                  read -r sum < /tmp/sum; result \"$sum $UID\"";
+    for _ in 0..2 {
+        let sandbox = real
+            .builder
+            .clone()
+            .roots(roots.clone())
+            .root(name.as_str());
+        let executor = executor(sandbox.build());
+        let outcome = run(&executor, Submission::new(Language::Bash, script)).await;
+        assert_eq!((&outcome.error, &*outcome.stdout), (&None, ""));
+        assert_eq!(outcome.value, json!("42 65534"), "{outcome:?}");
+    }
+    let state = real.work.path().join("state");
+    assert_eq!(names(&state.join("snapshots")).len(), 1);
+    assert_eq!(left(&state), Vec::<String>::new());
 }
 
 /// Directories of machines, of programs of any name.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use toolexec_core::code::Submission;
 use toolexec_core::sandbox::Language;
 
-use super::{NAME, Place, in_words, roots, run};
+use super::{Place, in_words, run};
+use crate::shared_root::{NAME, roots};
 use crate::support::{Guests, ways};
 
 /// What it may not do: each line that it says is something that it did.

@@ -7,7 +7,7 @@ use toolexec_core::ErrorKind;
 use toolexec_sandbox::roots::{Recipe, Roots, Toolchain};
 use toolexec_testkit::{daemons, require};
 
-use super::{NAME, root, roots};
+use crate::shared_root::{NAME, root, roots};
 
 #[tokio::test]
 async fn a_root_is_made_once_and_has_one_name() {

@@ -1,7 +1,7 @@
 //! Roots with toolchains: one is made by debootstrap, once, and programs in Go, bash, Python and
 //! JavaScript run in it in every sandbox that takes one.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,19 +15,16 @@ use toolexec_sandbox::containerd::ContainerdSandbox;
 use toolexec_sandbox::docker::{self, DockerSandbox};
 use toolexec_sandbox::gvisor::GvisorSandbox;
 use toolexec_sandbox::linux_guest::LinuxGuest;
-use toolexec_sandbox::roots::{Recipe, Root, Roots, Toolchain};
+use toolexec_sandbox::roots::Root;
 use toolexec_sandbox::runc::RuncSandbox;
-use toolexec_testkit::daemons::place;
-use toolexec_testkit::{Missing, daemons, require};
+use toolexec_testkit::{daemons, require};
 
+use crate::shared_root::{NAME, root, roots};
 use crate::support::{Guests, ways};
 
 mod machine;
 mod made;
 mod tools;
-
-/// The name of the root that all tests share.
-const NAME: &str = "tests";
 
 /// Makes a test per sandbox of each suite.
 macro_rules! in_each {
@@ -171,31 +168,6 @@ impl Place {
 fn guest() -> LinuxGuest {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("linux-guest");
     LinuxGuest::built_in(Some(cache))
-}
-
-fn place() -> Result<PathBuf, Missing> {
-    place::root().ok_or_else(|| Missing::new("debootstrap", "HOME is not set", "set it"))
-}
-
-fn roots() -> Roots {
-    Roots::new(place().unwrap().join("roots"))
-}
-
-/// The root of all tests, which is made once: it takes minutes, and stays.
-async fn root() -> Option<Root> {
-    require(daemons::debootstrap())?;
-    let place = require(place())?;
-    let recipe = Recipe {
-        pip: ["humanize==4.9.0".to_owned()].into(),
-        npm: ["left-pad@1.3.0".to_owned()].into(),
-        ..Recipe::new(Toolchain::ALL)
-    };
-    // Each test is a process of its own; the others wait for the first.
-    let lock = File::create(place.join("roots.lock")).unwrap();
-    let locked = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock));
-    let _locked = locked.await.unwrap().unwrap();
-    let built = roots().build(&recipe, Some(NAME)).await;
-    Some(built.unwrap_or_else(|error| panic!("{:?}", error.report())))
 }
 
 /// A runner whose tools add and fail.

@@ -5,7 +5,7 @@ use toolexec_process::{Command, Confine, SpawnError};
 use toolexec_sandbox::tools::{ToolKind, ToolPlaces, ToolSandbox};
 use toolexec_testkit::{build, daemons, require};
 
-use super::root;
+use crate::shared_root::root;
 
 /// What a program prints that works.
 async fn said(confine: &dyn Confine, program: &str, args: &[&str]) -> String {

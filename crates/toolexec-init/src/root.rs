@@ -1,11 +1,13 @@
 //! The root of programs: a disk that nobody writes to, with what they need over it.
 
-use std::fs;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::fs::{chroot, symlink};
 use std::path::Path;
 use std::time::Instant;
+use std::{fs, io};
 
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+use rustix::ioctl::{Opcode, Setter, ioctl};
 use rustix::mount::{MountFlags, mount, mount_bind};
 
 use crate::failed;
@@ -50,6 +52,7 @@ pub(crate) fn enter(bytes: u64) -> Result<(), String> {
     mount("dev", at("dev"), "tmpfs", devices, c"mode=755,size=64k")
         .map_err(failed("mounting its /dev"))?;
     fill(&at("dev")).map_err(failed("making its devices"))?;
+    take_loopback_up().map_err(failed("taking the loopback interface into use"))?;
     mount_bind(GUEST, at(GUEST.trim_start_matches('/'))).map_err(failed("mounting the guest"))?;
     chroot(ROOT)
         .and_then(|()| std::env::set_current_dir("/"))
@@ -67,7 +70,36 @@ fn wait_for_disk() -> Result<(), String> {
     Ok(())
 }
 
-fn fill(dev: &Path) -> std::io::Result<()> {
+/// What the kernel is told of an interface.
+#[repr(C)]
+struct Interface {
+    name: [u8; 16],
+    flags: i16,
+    rest: [u8; 22],
+}
+
+/// Lets programs connect to their own servers. There is no other interface.
+#[expect(
+    unsafe_code,
+    reason = "a system call for which no library has a function"
+)]
+fn take_loopback_up() -> io::Result<()> {
+    const SET_FLAGS: Opcode = 0x8914;
+    const UP_AND_RUNNING: i16 = 0x41;
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    let mut loopback = Interface {
+        name: [0; 16],
+        flags: UP_AND_RUNNING,
+        rest: [0; 22],
+    };
+    loopback.name[..2].copy_from_slice(b"lo");
+    // SAFETY: SIOCSIFFLAGS reads what it is pointed to: a name of 16 bytes and the flags, in what
+    // is as large as any `ifreq`, which is 40 bytes.
+    unsafe { ioctl(&socket, Setter::<SET_FLAGS, Interface>::new(loopback))? };
+    Ok(())
+}
+
+fn fill(dev: &Path) -> io::Result<()> {
     for (name, major, minor) in DEVICES {
         let (path, everybody) = (dev.join(name), Mode::from_raw_mode(0o666));
         mknodat(

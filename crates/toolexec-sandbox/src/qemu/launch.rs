@@ -362,12 +362,17 @@ fn group(place: &Place, resources: &Resources, disk: Option<&Disk>) -> Result<Op
 
 /// Says what became of a machine that does not start.
 fn explain(error: Error, patience: Duration) -> Error {
-    const KNOWN: [(&str, &str); 9] = [
+    const KNOWN: [(&str, &str); 10] = [
         ("Error loading uncompressed kernel", NO_KERNEL),
         ("kernel too", NO_KERNEL),
         // The first and the last of what a kernel says that panics.
         ("Kernel panic", NO_INIT),
         ("Kernel Offset", NO_INIT),
+        (
+            "toolexec-init: mounting the disk",
+            "the disk of its root is damaged: remove the file disk.ext4 of that root, and it is \
+             made anew; or the root, with toolexec image rm",
+        ),
         (
             "toolexec-init: ",
             "its guest does not start: make the image anew with toolexec image build",

@@ -1,9 +1,11 @@
 //! What programs of a root find in a virtual machine.
 
+use std::fs;
 use std::sync::Arc;
 
 use toolexec_core::code::Submission;
-use toolexec_core::sandbox::Language;
+use toolexec_core::sandbox::{Language, Sandbox};
+use toolexec_sandbox::roots::Roots;
 
 use super::{Place, in_words, run};
 use crate::shared_root::{NAME, roots};
@@ -45,6 +47,53 @@ async fn nothing_can_be_changed_and_nothing_stays() {
         assert_eq!(in_words(&outcome), "\"65534 tmpfs 1\"", "{outcome:?}");
         assert_eq!(outcome.stdout, "", "{outcome:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn programs_reach_their_own_servers_and_nobody_else() {
+    let Some(place) = Place::qemu().await else {
+        return;
+    };
+    let source = "\
+import socket
+server = socket.create_server(('127.0.0.1', 0))
+client = socket.create_connection(server.getsockname())
+server.accept()[0].sendall(b'heard')
+found = [client.recv(5).decode()]
+try:
+    socket.create_connection(('192.0.2.1', 80), timeout=5)
+    found.append('somebody')
+except OSError as error:
+    found.append(error.strerror)
+return found";
+    let submission = Submission::new(Language::CPython, source);
+    let outcome = run(&place.executor(None), submission).await.unwrap();
+    let expected = "[\"heard\",\"Network is unreachable\"]";
+    assert_eq!(in_words(&outcome), expected, "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_is_damaged_is_told() {
+    let Some(place) = Place::qemu().await else {
+        return;
+    };
+    let work = tempfile::tempdir().unwrap();
+    let damaged = work.path().join("damaged");
+    fs::create_dir(&damaged).unwrap();
+    let described = place.root.directory().with_file_name("root.json");
+    fs::copy(described, damaged.join("root.json")).unwrap();
+    fs::write(damaged.join("disk.ext4"), vec![0; 1 << 20]).unwrap();
+    let builder = ways::machines(Guests::REAL).unwrap().warm(0);
+    let sandbox = builder
+        .roots(Roots::new(work.path()))
+        .root("damaged")
+        .build();
+    let error = sandbox.probe().await.unwrap_err().report();
+    assert_eq!(error.message, "the virtual machine does not start");
+    assert!(
+        error.hints[0].starts_with("the disk of its root is damaged"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,6 +13,7 @@ mod conformance;
 mod files;
 mod find;
 mod guide;
+mod images;
 mod import;
 mod install;
 mod login;

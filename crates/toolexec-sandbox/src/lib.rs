@@ -94,6 +94,8 @@ pub mod linux_guest;
     any(feature = "containerd", feature = "gvisor", feature = "runc")
 ))]
 mod oci;
+#[cfg(all(any(feature = "firecracker", feature = "qemu"), target_os = "linux"))]
+mod owner;
 #[cfg(any(feature = "linux-guest", feature = "wasm"))]
 mod packed;
 #[cfg(any(feature = "host", feature = "linux-guest", feature = "process"))]

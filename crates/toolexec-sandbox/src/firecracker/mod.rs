@@ -3,8 +3,8 @@
 //!
 //! The machine has processors, memory, a virtual socket to the host, a source of random numbers
 //! that is rate-limited, and a console; no network, and no disk but that of a root with toolchains,
-//! which is read-only. Firecracker filters its own system calls. Where root starts it and its jailer is beside it, it is nobody besides, in an empty root
-//! of its own.
+//! which is read-only. Firecracker filters its own system calls. Where root starts it and its
+//! jailer is beside it, it is a user that owns nothing besides, in an empty root of its own.
 //!
 //! Each program gets a machine of its own. The first one of the usual limits is saved while its
 //! first process waits for its word; later ones are restored from that. The word brings the time

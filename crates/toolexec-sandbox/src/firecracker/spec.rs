@@ -19,8 +19,6 @@ pub(super) const VSOCK: &str = "v.sock";
 /// The two files of a saved machine: its devices, and its memory.
 pub(super) const STATE: &str = "state";
 pub(super) const MEMORY: &str = "memory";
-/// A user that owns nothing, whom Firecracker becomes where its jailer starts it.
-const NOBODY: &str = "65534";
 /// The number of a machine on its virtual socket. Each has a socket of its own.
 const CID: u32 = 3;
 const MIB: u64 = 1 << 20;
@@ -152,10 +150,11 @@ pub(super) fn args(id: &str) -> Vec<OsString> {
         .to_vec()
 }
 
-/// The arguments of the jailer, which starts Firecracker as nobody in a root of its own below
+/// The arguments of the jailer, which starts Firecracker as this user in a root of its own below
 /// `base`. It gives Firecracker the identifier itself.
-pub(super) fn jail_args(program: &Path, base: &Path, id: &str) -> Vec<OsString> {
-    let mut all: Vec<OsString> = ["--id", id, "--uid", NOBODY, "--gid", NOBODY]
+pub(super) fn jail_args(program: &Path, base: &Path, id: &str, user: u32) -> Vec<OsString> {
+    let user = user.to_string();
+    let mut all: Vec<OsString> = ["--id", id, "--uid", &user, "--gid", &user]
         .map(OsString::from)
         .to_vec();
     all.extend(["--exec-file".into(), program.into()]);
@@ -257,10 +256,10 @@ mod tests {
 
     #[test]
     fn the_jailer_is_told_who_and_where_and_firecracker_the_rest() {
-        let jailed = jail_args(Path::new("/bin/firecracker"), Path::new("/state"), "one");
+        let jailed = jail_args(Path::new("/bin/firecracker"), Path::new("/state"), "one", 7);
         assert_eq!(
             texts(jailed),
-            "--id one --uid 65534 --gid 65534 --exec-file /bin/firecracker --chroot-base-dir \
+            "--id one --uid 7 --gid 7 --exec-file /bin/firecracker --chroot-base-dir \
              /state -- --api-sock api.sock --level Warn"
         );
         assert_eq!(

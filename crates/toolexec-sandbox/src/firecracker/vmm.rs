@@ -20,7 +20,7 @@ use super::vsock::{self, Stream};
 use crate::cgroup::Group;
 use crate::label::{self, Label};
 use crate::vm::{READY, how_ended};
-use crate::{private, unavailable};
+use crate::{owner, private, unavailable};
 
 /// How long to wait before something is tried again that is not there yet.
 const AGAIN: Duration = Duration::from_millis(1);
@@ -81,6 +81,7 @@ impl Vmm {
                 &installed.program,
                 machines,
                 &id,
+                owner::next(),
             )),
             None => Command::new(installed.program.to_string_lossy()).args(spec::args(&id)),
         };

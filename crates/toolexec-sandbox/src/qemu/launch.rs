@@ -25,8 +25,8 @@ use crate::label;
 use crate::piped::Piped;
 use crate::pool::Launch;
 use crate::roots::Roots;
-use crate::unavailable;
 use crate::vm::{self, Disk, READY, Source, guest, new_word, word_about};
+use crate::{owner, unavailable};
 
 /// How long a machine may take that KVM runs, before it is taken not to.
 const KVM_PATIENCE: Duration = Duration::from_secs(5);
@@ -333,6 +333,7 @@ fn plan<'a>(
         resources,
         disk: disk.map(|disk| &*disk.path),
         drop_to: place.drop_to,
+        owner: owner::next(),
         life,
     }
 }

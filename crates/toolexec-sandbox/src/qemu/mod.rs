@@ -1,8 +1,9 @@
 //! The guest in a virtual machine that QEMU runs: a kernel of its own, and nothing else in it.
 //!
 //! The machine has a processor, memory, a port to the host and a console; no network, no firmware
-//! that is not needed, and no disk but that of a root with toolchains, which is read-only. QEMU itself is nobody, has no system calls to start anything, and
-//! reads its image only. Where KVM really starts a machine it is used; otherwise QEMU emulates the
+//! that is not needed, and no disk but that of a root with toolchains, which is read-only. QEMU
+//! itself is a user that owns nothing, has no system calls to start anything, and reads its image
+//! only. Where KVM really starts a machine it is used; otherwise QEMU emulates the
 //! processor, which every machine can.
 //!
 //! Each program gets a machine of its own, which ends with its session and with this process. The

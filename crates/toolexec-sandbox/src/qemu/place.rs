@@ -43,8 +43,8 @@ impl Place {
         };
         let drop_to = match rustix::process::geteuid().is_root() {
             false => DropTo::Itself,
-            true if version >= RUN_WITH => DropTo::NobodyNew,
-            true => DropTo::Nobody,
+            true if version >= RUN_WITH => DropTo::OwnerNew,
+            true => DropTo::Owner,
         };
         // Reading all of it takes a while.
         let opened = tokio::task::spawn_blocking(move || (source.open(), counter_khz()));

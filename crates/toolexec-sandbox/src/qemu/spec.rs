@@ -16,8 +16,6 @@ const TRANSLATED: u64 = 96;
 /// The threads of QEMU, and of those that read from a disk for it.
 const THREADS: u64 = 32;
 const READERS: u64 = 64;
-/// A user that owns nothing, for QEMU to become where root starts it.
-pub(super) const NOBODY: u32 = 65534;
 
 /// A machine that is to be started.
 #[derive(Debug, Clone)]
@@ -31,6 +29,8 @@ pub(super) struct Plan<'a> {
     /// A disk with a root, which nobody writes to.
     pub(super) disk: Option<&'a Path>,
     pub(super) drop_to: DropTo,
+    /// A user that owns nothing, for QEMU to become where root starts it.
+    pub(super) owner: u32,
     pub(super) life: Life,
 }
 
@@ -51,10 +51,10 @@ pub(super) enum Life {
 pub(super) enum DropTo {
     /// It was not started by root.
     Itself,
-    /// Nobody, as versions before 9.1 are told.
-    Nobody,
-    /// Nobody, as later versions are told.
-    NobodyNew,
+    /// The owner of its plan, as versions before 9.1 are told.
+    Owner,
+    /// The owner, as later versions are told.
+    OwnerNew,
 }
 
 /// The arguments of QEMU.
@@ -65,15 +65,15 @@ pub(super) fn args(plan: &Plan<'_>) -> Vec<OsString> {
         Accel::Kvm => ("kvm".to_owned(), "host"),
         Accel::Tcg => (format!("tcg,tb-size={TRANSLATED}"), "max"),
     };
-    let nobody = format!("{NOBODY}:{NOBODY}");
+    let owner = format!("{0}:{0}", plan.owner);
     let user = match plan.drop_to {
         DropTo::Itself => {
             sandbox.push_str(",elevateprivileges=deny");
             None
         }
         // It must be able to become another user; as that it can become no further one.
-        DropTo::Nobody => Some(["-runas".to_owned(), nobody]),
-        DropTo::NobodyNew => Some(["-run-with".to_owned(), format!("user={nobody}")]),
+        DropTo::Owner => Some(["-runas".to_owned(), owner]),
+        DropTo::OwnerNew => Some(["-run-with".to_owned(), format!("user={owner}")]),
     };
     let mut board = "microvm,x-option-roms=off,isa-serial=on,rtc=on".to_owned();
     if plan.life != Life::Whole {
@@ -171,6 +171,7 @@ pub(super) fn machine(plan: &Plan<'_>) -> String {
         kernel: PathBuf::new(),
         initrd: PathBuf::new(),
         disk: plan.disk.map(|_| Path::new("")),
+        owner: 0,
         counter_khz: 0,
         life: Life::Saved {
             ram: 0,
@@ -241,6 +242,7 @@ mod tests {
             resources: &resources,
             disk: None,
             drop_to,
+            owner: 7,
             life,
         };
         let args: Vec<String> = args(&plan)
@@ -251,9 +253,9 @@ mod tests {
     }
 
     #[test]
-    fn an_emulated_machine_is_told_the_time_and_qemu_becomes_nobody() {
+    fn an_emulated_machine_is_told_the_time_and_qemu_becomes_its_owner() {
         assert_eq!(
-            line(Accel::Tcg, DropTo::Nobody, Life::Whole),
+            line(Accel::Tcg, DropTo::Owner, Life::Whole),
             "-nodefaults -no-user-config -no-reboot \
              -M microvm,x-option-roms=off,isa-serial=on,rtc=on -accel tcg,tb-size=96 -cpu max \
              -smp 1 -m 192 -display none \
@@ -263,12 +265,9 @@ mod tests {
              -append console=ttyS0 quiet loglevel=1 rdinit=/init reboot=t panic=-1 \
              no_timer_check sysctl.vm.overcommit_memory=1 cryptomgr.notests \
                         init_on_alloc=0 tsc_early_khz=2596000 tsc=reliable mitigations=off \
-             -runas 65534:65534 -kernel /images/kernel -initrd /images/initrd"
+             -runas 7:7 -kernel /images/kernel -initrd /images/initrd"
         );
-        assert!(
-            line(Accel::Tcg, DropTo::NobodyNew, Life::Whole)
-                .contains(" -run-with user=65534:65534 ")
-        );
+        assert!(line(Accel::Tcg, DropTo::OwnerNew, Life::Whole).contains(" -run-with user=7:7 "));
     }
 
     #[test]

@@ -11,7 +11,9 @@ use tempfile::TempDir;
 use toolexec_core::DocStore;
 use toolexec_core::code::{CodeExecutor, Submission};
 use toolexec_core::error::ErrorReport;
-use toolexec_core::sandbox::{Language, LimitName, Limits, Profile, Sandbox, Sandboxes};
+use toolexec_core::sandbox::{
+    Language, LimitName, Limits, Profile, Sandbox, Sandboxes, SessionSpec,
+};
 use toolexec_sandbox::linux_guest::LinuxGuest;
 use toolexec_sandbox::qemu::{Accel, Builder, QemuSandbox};
 use toolexec_sandbox::vm::{Image, Images};
@@ -90,6 +92,35 @@ async fn the_clock_of_a_machine_is_that_of_its_host() {
         passed >= 1990.0 && passed <= most.as_secs_f64() * 1020.0,
         "{passed} {most:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_machine_has_a_user_of_its_own() {
+    let Some(builder) = require(ways::machines(Guests::REAL)) else {
+        return;
+    };
+    let sandbox = builder.warm(0).build();
+    let spec = || SessionSpec::new(Language::JavaScript, Limits::standard());
+    let started = [
+        sandbox.start(spec()).await.unwrap(),
+        sandbox.start(spec()).await.unwrap(),
+    ];
+    let own = std::process::id().to_string();
+    let field = |status: &str, name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.split_whitespace().nth(1).map(str::to_owned))
+    };
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let users: HashSet<String> = processes
+        .filter_map(|process| fs::read_to_string(process.path().join("status")).ok())
+        .filter(|status| status.starts_with("Name:\tqemu-system"))
+        .filter(|status| field(status, "PPid:").as_ref() == Some(&own))
+        .filter_map(|status| field(&status, "Uid:"))
+        .collect();
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    assert_eq!(users.len(), if is_root { 2 } else { 1 }, "{users:?}");
+    assert!(!users.contains("0"), "{users:?}");
+    drop(started);
 }
 
 /// What a guest finds of its machine by which it is told from others.

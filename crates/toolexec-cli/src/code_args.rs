@@ -63,7 +63,8 @@ What a program sees:
   run(\"math:add\", {a: 1, b: 2})              script
   `toolexec types` writes what there is. The value of a program is its `return`, else the variable
   `__out`, else its last expression. With --file, --input-dir or --output-dir it has the tools
-  files:list, files:read and files:write.
+  files:list, files:read and files:write; in Go, bash, CPython and Node the files also lie where it
+  runs, and what it leaves there is taken.
 
 Examples:
   toolexec code report.py --timeout 10s

@@ -301,13 +301,19 @@ impl Inner {
         self.queue(&ToHost::Print { stream, text });
     }
 
-    fn call(&mut self, op: Op) -> u32 {
+    /// A number that no call has.
+    fn number(&mut self) -> u32 {
         // Numbers come round again after four thousand million calls; one in use is passed over.
         while self.outstanding.contains(&self.next_id) {
             self.next_id = self.next_id.wrapping_add(1);
         }
         let id = self.next_id;
         self.next_id = id.wrapping_add(1);
+        id
+    }
+
+    fn call(&mut self, op: Op) -> u32 {
+        let id = self.number();
         self.flush_prints();
         let refused = match check_op(&op) {
             Err(message) => Some(message),

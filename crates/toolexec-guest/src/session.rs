@@ -39,6 +39,7 @@ fn rehearse(language: Language) {
         limits: GuestLimits::default(),
         keep: false,
         check_only: false,
+        files: false,
     };
     if let Some(mut engine) = engine::create(language) {
         let host = Host::new(Nobody);

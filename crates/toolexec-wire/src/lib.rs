@@ -9,6 +9,7 @@
 //!         ◄───────────────────────────── start
 //!   print, log, progress ──────────────►       any time while a program runs
 //!   call 1, call 2 ────────────────────►       many at once
+//!   file 3 ────────────────────────────►       of the guest itself: its program's files
 //!   waiting ───────────────────────────►       nothing to do before an answer comes
 //!   preparing ─────────────────────────►       a compiler runs, not the program
 //!         ◄───────────────────────────── answer 2

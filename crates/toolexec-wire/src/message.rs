@@ -24,6 +24,14 @@ pub enum ToHost {
         #[serde(flatten)]
         op: Op,
     },
+    /// The guest itself wants something of the files of the program: they are no calls of its own.
+    File {
+        /// As that of a call.
+        id: u32,
+        /// What it wants.
+        #[serde(flatten)]
+        op: FileOp,
+    },
     /// Nothing can go on before an answer comes.
     Waiting,
     /// The program is compiled; its own time runs from when it is ready.
@@ -156,6 +164,9 @@ pub struct Start {
     /// Only look at the text, run nothing; the answer is `checked`.
     #[serde(default)]
     pub check_only: bool,
+    /// Whether it is given files, or may leave some.
+    #[serde(default)]
+    pub files: bool,
 }
 
 /// What the guest itself enforces. The host enforces these too, from outside; the guest's part
@@ -227,6 +238,32 @@ pub enum Op {
     Sleep {
         /// How long, in milliseconds.
         ms: u64,
+    },
+}
+
+/// What a guest wants of the files of its program.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum FileOp {
+    /// Those that it is given. The answer is a list of `{name, size}`.
+    List,
+    /// Read a piece of one. The answer is base64; nothing, past its end.
+    Read {
+        /// Its name.
+        name: String,
+        /// Where, in bytes.
+        offset: u64,
+        /// How many bytes at most.
+        length: u64,
+    },
+    /// Write one, or add to it. The answer is its size.
+    Write {
+        /// Its name.
+        name: String,
+        /// The bytes.
+        base64: String,
+        /// Whether to add to it.
+        append: bool,
     },
 }
 

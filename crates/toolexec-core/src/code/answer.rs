@@ -206,7 +206,7 @@ fn to_answer<T: Serialize>(
 }
 
 /// An error as a program sees it.
-fn call_error(error: &Error, tool: Option<&str>) -> Box<CallError> {
+pub(super) fn call_error(error: &Error, tool: Option<&str>) -> Box<CallError> {
     let violations = error.violations().iter();
     Box::new(CallError {
         tool: error.tool().or(tool).map(str::to_owned),

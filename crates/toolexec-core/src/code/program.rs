@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{Instant, Sleep, sleep_until};
 use toolexec_wire::{
-    CallError, Failure, FailureKind, GuestUsage, Op, Outcome as Answer, SeenCall, ToGuest, ToHost,
+    CallError, Failure, FailureKind, FileOp, GuestUsage, Op, Outcome as Answer, SeenCall, ToGuest,
+    ToHost,
 };
 
 use super::answer;
@@ -141,6 +142,7 @@ impl Program<'_> {
             ToHost::Hello(_) => return Some(broken("it said hello twice")),
             _ if self.stopping.is_some() => return None,
             ToHost::Call { id, op } => return self.on_call(id, op).await,
+            ToHost::File { id, op } => return self.on_file(id, &op),
             ToHost::Print { stream, text } => {
                 let before = self.kept(stream);
                 let full = self.transcript.print(stream, &text);
@@ -177,6 +179,23 @@ impl Program<'_> {
             }
         }
         None
+    }
+
+    /// What a guest does with the files of its program is no call of that.
+    fn on_file(&mut self, id: u32, op: &FileOp) -> Option<End> {
+        let Some(files) = &self.files else {
+            return Some(broken("it wants files of a program that has none"));
+        };
+        if self.link.backlog() >= HIGH_WATER {
+            return Some(broken("it wants files and does not take them"));
+        }
+        let answer = files.serve(op);
+        if let Some((name, used)) = files.exceeded() {
+            let limit = self.limits.get(name);
+            self.stop(CodeError::limit(name, limit, Some(used as f64)));
+            return None;
+        }
+        self.answer(id, answer.map_err(|error| answer::call_error(&error, None)))
     }
 
     async fn on_call(&mut self, id: u32, op: Op) -> Option<End> {

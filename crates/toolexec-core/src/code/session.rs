@@ -255,6 +255,7 @@ impl CodeSession {
             },
             keep: self.keep,
             check_only: false,
+            files: submission.files.is_some(),
         }
     }
 

@@ -3,9 +3,9 @@
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use toolexec_wire::ToHost;
+use toolexec_wire::{Failure, FailureKind, FileOp, Outcome, ToHost};
 
-use super::Host;
+use super::{Host, failure};
 
 impl Host {
     /// What is readable when the host says something; `None` where the channel has nothing to
@@ -35,6 +35,31 @@ impl Host {
         let mut inner = self.inner.borrow_mut();
         if let Some(since) = inner.paused.take() {
             inner.waited += since.elapsed();
+        }
+    }
+
+    /// Has the host do something with the files of the program, and waits for its answer. That
+    /// time is counted as time of the program, unless it is [preparing](Self::preparing).
+    ///
+    /// # Errors
+    /// When the host cancels or hangs up.
+    pub(crate) fn file(&self, op: FileOp) -> Result<Outcome, Box<Failure>> {
+        let mut inner = self.inner.borrow_mut();
+        let id = inner.number();
+        inner.flush_prints();
+        if let Err(error) = inner.try_queue(&ToHost::File { id, op }) {
+            return Err(failure(FailureKind::Internal, error.to_string()));
+        }
+        inner.outstanding.insert(id);
+        inner.write();
+        loop {
+            inner.stopped()?;
+            let at = inner.answers.iter().position(|(one, _)| *one == id);
+            if let Some((_, outcome)) = at.and_then(|at| inner.answers.remove(at)) {
+                return Ok(outcome);
+            }
+            inner.read();
+            inner.take_messages();
         }
     }
 

@@ -7,6 +7,7 @@ use toolexec_wire::{Failure, FailureKind, Language, SeenCall, Start};
 
 use super::bridge::End;
 use super::child::Recipe;
+use super::files::DIRECTORY;
 use super::find::{find, search_path};
 use super::workdir::WorkDir;
 use super::{ending, helper};
@@ -21,7 +22,10 @@ const FILE: &str = "main.sh";
 pub(super) fn run(start: &Start, host: &Host) -> Result<Value, Box<Failure>> {
     let program = find(Language::Bash, &["bash"])?;
     let dir = WorkDir::new()?;
-    dir.write(FILE, &start.source)?;
+    // On the script's first line, so that lines keep their numbers.
+    let enter = format!("cd {DIRECTORY} || exit; ");
+    let enter = if start.files { &*enter } else { "" };
+    dir.write(FILE, &format!("{enter}{}", start.source))?;
     let prelude = format!("{PRELUDE}{}", variables(&start.inputs)?);
     let prelude = dir.write("prelude.sh", &prelude)?;
     let guest = std::env::current_exe().map_err(|_| {
@@ -36,7 +40,7 @@ pub(super) fn run(start: &Start, host: &Host) -> Result<Value, Box<Failure>> {
             ("TOOLEXEC_GUEST", guest.into()),
         ],
     };
-    match super::run(recipe, &dir, None, host)? {
+    match super::run(recipe, &dir, None, start, host)? {
         End::Exited(exited) if !ending::is_peaceful(&exited) => {
             let mut failure = ending::exited(&exited);
             let at = exited.said.lines().rev().find_map(line);

@@ -19,7 +19,7 @@ pub(super) fn run(start: &Start, host: &Host) -> Result<Value, Box<Failure>> {
     let dir = WorkDir::new()?;
     let recipe = recipe(&dir, start, None)?;
     let first = json!({"inputs": start.inputs, "deferred": python::deferred(&start.source)});
-    ending::value(super::run(recipe, &dir, Some(&first), host)?)
+    ending::value(super::run(recipe, &dir, Some(&first), start, host)?)
 }
 
 /// Looks at the text of a program: what Python says of its syntax, and the calls in it.

@@ -26,6 +26,8 @@ let started;
 const start = new Promise((resolve) => (started = resolve));
 const socket = net.connect(process.env.TOOLEXEC_SOCKET);
 delete process.env.TOOLEXEC_SOCKET;
+if (process.env.TOOLEXEC_FILES) process.chdir(process.env.TOOLEXEC_FILES);
+delete process.env.TOOLEXEC_FILES;
 
 let unread = "";
 socket.setEncoding("utf8");

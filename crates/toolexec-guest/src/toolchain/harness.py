@@ -344,6 +344,8 @@ def failure(error, source):
 def main():
     with open(FILE, encoding="utf-8") as file:
         source = file.read()
+    if "TOOLEXEC_FILES" in os.environ:
+        os.chdir(os.environ.pop("TOOLEXEC_FILES"))
     start = json.loads(guest.lines.readline())
     threading.Thread(target=guest.listen, daemon=True).start()
     # A call that was made is made, whether its answer is awaited or not.

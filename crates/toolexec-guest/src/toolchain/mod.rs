@@ -11,6 +11,7 @@ mod child;
 mod cpython;
 mod ending;
 mod family;
+mod files;
 mod find;
 mod go;
 mod helper;
@@ -28,6 +29,7 @@ use crate::engine::Engine;
 use crate::host::{Host, failure};
 use bridge::{End, SOCKET};
 use child::Recipe;
+use files::Files;
 use workdir::WorkDir;
 
 /// The languages that need a toolchain.
@@ -62,7 +64,7 @@ impl Toolchain {
         let built = go::build(start, host, self.built.take()).map_err(go::failed)?;
         let dir = WorkDir::new()?;
         let recipe = go::recipe(&built, start);
-        let end = run(recipe, &dir, Some(&go::first(start)), host);
+        let end = run(recipe, &dir, Some(&go::first(start)), start, host);
         self.built = Some(built);
         go::ended(end?)
     }
@@ -104,10 +106,20 @@ fn run(
     mut recipe: Recipe,
     dir: &WorkDir,
     first: Option<&Value>,
+    start: &Start,
     host: &Host,
 ) -> Result<End, Box<Failure>> {
+    let files = start.files.then(|| Files::lay_out(dir, host)).transpose()?;
     let listener = bridge::listen(dir)?;
     recipe.env.push((VARIABLE, dir.join(SOCKET).into()));
+    if files.is_some() {
+        let directory = dir.join(files::DIRECTORY);
+        recipe.env.push((files::VARIABLE, directory.into()));
+    }
     let running = recipe.start(dir.path(), &find::search_path())?;
-    bridge::serve(running, listener, first, host)
+    let end = bridge::serve(running, listener, first, host)?;
+    if let Some(files) = files {
+        files.collect(host)?;
+    }
+    Ok(end)
 }

@@ -40,7 +40,7 @@ pub(super) fn run(start: &Start, host: &Host) -> Result<Value, Box<Failure>> {
         )],
     };
     let first = json!({"inputs": start.inputs});
-    match super::run(recipe, &dir, Some(&first), host)? {
+    match super::run(recipe, &dir, Some(&first), start, host)? {
         End::Failed(failure) => Err(placed(*failure, &start.source, &derived)),
         End::Exited(exited) if is_unsettled(&exited) => {
             let mut failure = ending::exited(&exited);

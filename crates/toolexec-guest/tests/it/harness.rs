@@ -296,6 +296,7 @@ pub(crate) fn program(language: Language, source: &str) -> Start {
         },
         keep: false,
         check_only: false,
+        files: false,
     }
 }
 

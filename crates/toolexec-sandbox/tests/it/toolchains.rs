@@ -76,6 +76,106 @@ async fn programs_call_tools_on_the_run_path() {
     }
 }
 
+/// Reads an input, writes a file and one in a directory, changes an input, and makes a link.
+const WITH_FILES: [(Language, &str); 4] = [
+    (
+        Language::Bash,
+        "read -r first < in/data.csv; mkdir out; printf '\\0\\1' > out/bytes; echo text > note; \
+         rm -f in/data.csv; echo else > in/data.csv; ln -s /etc/passwd link; result \"$first\"",
+    ),
+    (
+        Language::CPython,
+        "import os
+first = open('in/data.csv').readline().strip()
+os.mkdir('out')
+open('out/bytes', 'wb').write(b'\\0\\1')
+open('note', 'w').write('text\\n')
+os.remove('in/data.csv')
+open('in/data.csv', 'w').write('else')
+os.symlink('/etc/passwd', 'link')
+return first",
+    ),
+    (
+        Language::Node,
+        "import fs from 'node:fs';
+const first = fs.readFileSync('in/data.csv', 'utf8').split('\\n')[0];
+fs.mkdirSync('out');
+fs.writeFileSync('out/bytes', Buffer.from([0, 1]));
+fs.writeFileSync('note', 'text\\n');
+fs.rmSync('in/data.csv');
+fs.writeFileSync('in/data.csv', 'else');
+fs.symlinkSync('/etc/passwd', 'link');
+return first",
+    ),
+    (
+        Language::Go,
+        "text, _ := os.ReadFile(\"in/data.csv\")
+os.Mkdir(\"out\", 0o755)
+os.WriteFile(\"out/bytes\", []byte{0, 1}, 0o644)
+os.WriteFile(\"note\", []byte(\"text\\n\"), 0o644)
+os.Remove(\"in/data.csv\")
+os.WriteFile(\"in/data.csv\", []byte(\"else\"), 0o644)
+os.Symlink(\"/etc/passwd\", \"link\")
+return strings.Split(string(text), \"\\n\")[0]",
+    ),
+];
+
+#[tokio::test]
+async fn files_lie_where_programs_run_and_what_they_leave_is_taken() {
+    for (language, source) in WITH_FILES {
+        let submission = Submission::new(language, source).file("in/data.csv", *b"a,1\nb,2\n");
+        let outcome = run(&executor(), submission).await;
+        assert_eq!(
+            (&outcome.error, &outcome.value),
+            (&None, &json!("a,1")),
+            "{language:?}"
+        );
+        let left = outcome.artifacts.iter();
+        let left: Vec<_> = left.map(|one| (one.name.as_str(), &*one.bytes)).collect();
+        let expected = [("note", &b"text\n"[..]), ("out/bytes", &[0, 1])];
+        assert_eq!(left, expected, "{language:?}");
+        let told = "the file in/data.csv is not kept: it was given, and cannot be changed; write \
+                    one of another name";
+        let logs: Vec<_> = outcome.logs.iter().map(|line| &line.data).collect();
+        assert_eq!(logs, [told], "{language:?}");
+        assert_eq!(outcome.usage.tool_calls, 0);
+    }
+}
+
+#[tokio::test]
+async fn files_of_programs_that_fail_are_kept_and_their_lines_are_their_own() {
+    let bytes: Vec<u8> = (0..=255).cycle().take(9 << 20).collect();
+    for (language, source, line) in [
+        (Language::Bash, "cp given copy\nset -e\nnosuch", 3),
+        (
+            Language::CPython,
+            "import shutil\nshutil.copy('given', 'copy')\nraise KeyError(1)",
+            3,
+        ),
+    ] {
+        let submission = Submission::new(language, source).file("given", bytes.clone());
+        let outcome = run(&executor(), submission).await;
+        let error = outcome.error.unwrap();
+        assert_eq!(error.line, Some(line), "{error:?}");
+        let left = outcome.artifacts.iter();
+        let left: Vec<_> = left.map(|one| (one.name.as_str(), one.size)).collect();
+        assert_eq!(left, [("copy", bytes.len())]);
+        assert!(outcome.artifacts[0].bytes.iter().eq(&bytes));
+    }
+    // Nothing was given, and nothing may be left.
+    let none = "ls | grep -v -e main.sh -e prelude.sh -e guest.sock; echo > own; result none";
+    let outcome = ran(Language::Bash, none, Limits::default()).await;
+    assert_eq!((outcome.value, outcome.artifacts.len()), (json!("none"), 0));
+    let few = Limits {
+        files: Some(2),
+        ..Limits::default()
+    };
+    let submission = Submission::new(Language::Bash, "touch a b c").limits(few);
+    let outcome = run(&executor(), submission.with_files()).await;
+    let limit = outcome.error.unwrap().limit.unwrap();
+    assert_eq!((limit.name, outcome.artifacts.len()), (LimitName::Files, 2));
+}
+
 #[tokio::test]
 async fn the_check_names_tools_that_are_not_there() {
     let source = "tools.math.ad(a=1)";

@@ -171,6 +171,7 @@ async fn send(session: &mut Session, programs: &Programs, source: &str) {
         limits: GuestLimits::default(),
         keep: false,
         check_only: false,
+        files: false,
     });
     let mut bytes = Vec::new();
     let encoded = encode(&start, MAX_FRAME, &mut bytes);

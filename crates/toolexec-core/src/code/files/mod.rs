@@ -7,6 +7,7 @@
 mod gateway;
 mod media;
 mod names;
+mod serve;
 mod tools;
 
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@ use toolexec_core::code::{Artifact, CodeErrorKind, Outcome, Submission};
 use toolexec_core::sandbox::{Enforcer, LimitName};
 use toolexec_core::{CallContext, ErrorKind};
 use toolexec_testkit::fake::sandbox::{FakeGuest, ScriptedSandbox};
-use toolexec_wire::{Op, Outcome as Answer, ToHost};
+use toolexec_wire::{FileOp, Op, Outcome as Answer, ToHost};
 
 use super::{answer, call, executor, kind_and_message, limits, program, run, scripted};
 
@@ -299,6 +299,84 @@ async fn the_tools_are_found_and_described() {
     let namespaces = outcome.value[1].as_array().unwrap();
     assert!(namespaces.contains(&json!("files")), "{namespaces:?}");
     assert_eq!(outcome.value[2]["id"], "files:read");
+}
+
+/// A guest that itself does this with the files of its program.
+fn handling(ops: Vec<FileOp>) -> ScriptedSandbox {
+    scripted(move |mut guest: FakeGuest| {
+        let ops = ops.clone();
+        async move {
+            let start = guest.started().await;
+            let mut all = vec![Value::Bool(start.is_some_and(|start| start.files))];
+            for (id, op) in (0..).zip(ops) {
+                guest.send(&ToHost::File { id, op }).await;
+                match answer(&mut guest).await {
+                    Some((_, Answer::Ok(value))) => all.push(value),
+                    Some((_, Answer::Error(error))) => all.push(json!([error.code])),
+                    None => return,
+                }
+            }
+            guest.done(Value::from(all)).await;
+        }
+    })
+}
+
+fn write(name: &str, base64: &str, append: bool) -> FileOp {
+    FileOp::Write {
+        name: name.to_owned(),
+        base64: base64.to_owned(),
+        append,
+    }
+}
+
+#[tokio::test]
+async fn a_guest_handles_the_files_of_its_program_without_calls() {
+    let read = |name: &str, offset, length| FileOp::Read {
+        name: name.to_owned(),
+        offset,
+        length,
+    };
+    let sandbox = handling(vec![
+        FileOp::List,
+        read("in/a", 1, 2),
+        read("in/a", 9, u64::MAX),
+        read("b", 0, 1),
+        write("out", "AAE=", false),
+        write("out", "Ag==", true),
+        write("in/a", "AAE=", false),
+        write("../x", "AAE=", false),
+        write("c", "no base64", false),
+    ]);
+    let outcome = run(&sandbox, program().file("in/a", *b"text")).await;
+    let expected = json!([
+        true, [{"name": "in/a", "size": 4}], "ZXg=", "", ["not_found"], 2, 3, ["denied"],
+        ["invalid_input"], ["invalid_input"]
+    ]);
+    assert_eq!(outcome.value, expected, "{outcome:?}");
+    assert_eq!(
+        left(&outcome),
+        [("out", "application/octet-stream", &[0, 1, 2][..])]
+    );
+    assert_eq!((outcome.calls.len(), outcome.usage.tool_calls), (0, 0));
+}
+
+#[tokio::test]
+async fn a_guest_gets_no_files_that_its_program_has_not_and_no_more_than_it_may() {
+    let outcome = run(&handling(vec![FileOp::List]), program()).await;
+    let (kind, message) = kind_and_message(&outcome);
+    assert_eq!(kind, CodeErrorKind::Protocol, "{message}");
+    assert!(message.ends_with("it wants files of a program that has none"));
+    let sandbox = handling(vec![write("a", "AAEC", false), write("b", "AAEC", false)]);
+    let few = program()
+        .with_files()
+        .limits(limits(|limits| limits.file_bytes = Some(5)));
+    let outcome = run(&sandbox, few).await;
+    let limit = outcome
+        .error
+        .as_ref()
+        .and_then(|error| error.limit.as_ref());
+    assert_eq!(limit.map(|limit| limit.name), Some(LimitName::FileBytes));
+    assert_eq!(left(&outcome).len(), 1);
 }
 
 #[tokio::test]

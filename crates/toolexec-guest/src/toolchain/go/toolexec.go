@@ -288,6 +288,13 @@ func listen(from *json.Decoder) {
 
 // Main runs the snippet and says how it ended.
 func Main(program func(inputs map[string]any) (any, error)) {
+	if files := os.Getenv("TOOLEXEC_FILES"); files != "" {
+		if err := os.Chdir(files); err != nil {
+			fmt.Fprintln(os.Stderr, "the files of the program cannot be reached:", err)
+			os.Exit(70)
+		}
+		os.Unsetenv("TOOLEXEC_FILES")
+	}
 	from, err := connect(os.Getenv("TOOLEXEC_SOCKET"))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "the guest cannot be reached:", err)

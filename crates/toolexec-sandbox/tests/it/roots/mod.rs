@@ -45,6 +45,7 @@ macro_rules! in_each {
 in_each! {
     programs_run_in_it: docker runc gvisor containerd qemu;
     limits_hold: docker runc gvisor containerd qemu;
+    files_lie_where_programs_run: docker runc gvisor containerd qemu;
     a_toolchain_that_is_not_there_is_named: docker runc gvisor containerd;
     compiled_programs_are_kept: docker runc gvisor containerd;
 }
@@ -264,6 +265,17 @@ async fn programs_run_in_it(place: Place) {
         let outcome = run(&executor, submission).await.unwrap();
         assert_eq!(in_words(&outcome), expected, "{source}\n{outcome:?}");
     }
+}
+
+async fn files_lie_where_programs_run(place: Place) {
+    let bytes: Vec<u8> = (0..=255).cycle().take(5 << 20).collect();
+    let source = "open('out.bin', 'wb').write(open('in.bin', 'rb').read()[::-1])";
+    let submission = Submission::new(Language::CPython, source).file("in.bin", bytes.clone());
+    let outcome = run(&place.executor(None), submission).await.unwrap();
+    assert_eq!(outcome.error, None);
+    let left: Vec<_> = outcome.artifacts.iter().map(|one| &*one.name).collect();
+    assert_eq!(left, ["out.bin"]);
+    assert!(outcome.artifacts[0].bytes.iter().rev().eq(&bytes));
 }
 
 async fn limits_hold(place: Place) {

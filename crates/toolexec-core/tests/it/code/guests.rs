@@ -34,7 +34,7 @@ async fn a_guest_that_breaks_the_protocol_is_hung_up_on() {
         ),
         (
             "a frame holds no message: unknown variant `shutdown`, expected one of `hello`, \
-             `print`, `call`, `waiting`, `preparing`, `log`, `progress`, `checked`, `done`, `failed` at line \
+             `print`, `call`, `file`, `waiting`, `preparing`, `log`, `progress`, `checked`, `done`, `failed` at line \
              1 column 18",
             |guest| Box::pin(guest.raw(b"\x13\0\0\0{\"type\":\"shutdown\"}")),
         ),

@@ -172,7 +172,7 @@ pub const CALLS: &[Call] = &[
     ("tuning the clock", Outside, libc::SYS_adjtimex, [BUFFER, 0, 0, 0, 0, 0]),
     ("running first", Outside, libc::SYS_setpriority, [0, 0, -20, 0, 0, 0]),
     ("running in real time", Outside, libc::SYS_sched_setscheduler, [0, 1, BUFFER, 0, 0, 0]),
-    ("running on another processor", Inside, libc::SYS_sched_setaffinity, [0, 8, BUFFER, 0, 0, 0]),
+    ("running on another processor", Inside, libc::SYS_sched_setaffinity, [0, 8, MORE, 0, 0, 0]),
     ("moving memory", Inside, libc::SYS_move_pages, [1, 0, 0, 0, 0, 0]),
     ("binding memory", Inside, libc::SYS_mbind, [0, 0, 0, 0, 0, 0]),
     ("becoming root", Outside, libc::SYS_setuid, [0, 0, 0, 0, 0, 0]),

@@ -3,8 +3,7 @@
 
 use std::fs;
 use std::sync::LazyLock;
-
-use crate::label::next_guest;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The user that owns nothing on every machine.
 const NOBODY: u32 = 65534;
@@ -17,6 +16,8 @@ const PROCESSES: u32 = 0x3f_f000;
 /// The number of the next user, and of its group. Nobody's, where this process may have no such
 /// user, as in many containers.
 pub(crate) fn next() -> u32 {
+    // Of its own, so that no other numbers bring one round sooner.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
     static ARE_THERE: LazyLock<bool> = LazyLock::new(|| {
         ["uid_map", "gid_map"].iter().all(|map| {
             let map = fs::read_to_string(format!("/proc/self/{map}"));
@@ -24,7 +25,7 @@ pub(crate) fn next() -> u32 {
         })
     });
     if *ARE_THERE {
-        number(std::process::id(), next_guest())
+        number(std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
     } else {
         NOBODY
     }

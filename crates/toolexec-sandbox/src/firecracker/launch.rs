@@ -77,10 +77,6 @@ struct Waiting {
 }
 
 impl Launcher {
-    pub(super) fn roots(&self) -> Option<&Roots> {
-        self.settings.roots.as_ref()
-    }
-
     pub(super) fn new(settings: Settings) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -91,6 +87,10 @@ impl Launcher {
             saving: Mutex::new(()),
             is_unsaved: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn roots(&self) -> Option<&Roots> {
+        self.settings.roots.as_ref()
     }
 
     /// What control groups of machines control; nothing, where none can be made.
@@ -189,7 +189,9 @@ impl Launcher {
             return Ok(None);
         }
         let (mut vmm, mut api) = self.start(place, group).await?;
-        give(&vmm, disk.map(|disk| (disk.path.clone(), spec::DISK))).await?;
+        if let Some(disk) = disk {
+            give(&vmm, [(disk.path.clone(), spec::DISK)]).await?;
+        }
         let refused = match place.snapshots.give(origin, &vmm.home.root) {
             Ok(false) => return Ok(None),
             Ok(true) => match vmm.call_all(&mut api, &[spec::restore()]).await {

@@ -333,14 +333,13 @@ fn plan<'a>(
         resources,
         disk: disk.map(|disk| &*disk.path),
         drop_to: place.drop_to,
-        owner: owner::next(),
         life,
     }
 }
 
 fn command(place: &Place, plan: &Plan<'_>, group: Option<&Group>) -> Command {
     Command::new(place.program.to_string_lossy())
-        .args(spec::args(plan))
+        .args(spec::args(plan, owner::next()))
         .current_dir("/")
         .control_groups(group.map(Group::dirs).unwrap_or_default())
 }

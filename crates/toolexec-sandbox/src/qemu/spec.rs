@@ -29,8 +29,6 @@ pub(super) struct Plan<'a> {
     /// A disk with a root, which nobody writes to.
     pub(super) disk: Option<&'a Path>,
     pub(super) drop_to: DropTo,
-    /// A user that owns nothing, for QEMU to become where root starts it.
-    pub(super) owner: u32,
     pub(super) life: Life,
 }
 
@@ -51,21 +49,21 @@ pub(super) enum Life {
 pub(super) enum DropTo {
     /// It was not started by root.
     Itself,
-    /// The owner of its plan, as versions before 9.1 are told.
+    /// Its owner, as versions before 9.1 are told.
     Owner,
     /// The owner, as later versions are told.
     OwnerNew,
 }
 
-/// The arguments of QEMU.
-pub(super) fn args(plan: &Plan<'_>) -> Vec<OsString> {
+/// The arguments of QEMU, which becomes the owner, who owns nothing, where root starts it.
+pub(super) fn args(plan: &Plan<'_>, owner: u32) -> Vec<OsString> {
     let memory = format!("{}", memory(plan.resources) / MIB);
     let mut sandbox = "on,obsolete=deny,spawn=deny,resourcecontrol=deny".to_owned();
     let (accel, cpu) = match plan.accel {
         Accel::Kvm => ("kvm".to_owned(), "host"),
         Accel::Tcg => (format!("tcg,tb-size={TRANSLATED}"), "max"),
     };
-    let owner = format!("{0}:{0}", plan.owner);
+    let owner = format!("{owner}:{owner}");
     let user = match plan.drop_to {
         DropTo::Itself => {
             sandbox.push_str(",elevateprivileges=deny");
@@ -171,7 +169,6 @@ pub(super) fn machine(plan: &Plan<'_>) -> String {
         kernel: PathBuf::new(),
         initrd: PathBuf::new(),
         disk: plan.disk.map(|_| Path::new("")),
-        owner: 0,
         counter_khz: 0,
         life: Life::Saved {
             ram: 0,
@@ -180,7 +177,7 @@ pub(super) fn machine(plan: &Plan<'_>) -> String {
         },
         ..plan.clone()
     };
-    let all = args(&nameless);
+    let all = args(&nameless, 0);
     let texts = all.iter().map(|arg| arg.to_string_lossy());
     texts.collect::<Vec<_>>().join(" ")
 }
@@ -242,10 +239,9 @@ mod tests {
             resources: &resources,
             disk: None,
             drop_to,
-            owner: 7,
             life,
         };
-        let args: Vec<String> = args(&plan)
+        let args: Vec<String> = args(&plan, 7)
             .into_iter()
             .map(|arg| arg.into_string().unwrap())
             .collect();

@@ -1,14 +1,12 @@
 //! What programs of a root find in a virtual machine.
 
 use std::fs;
-use std::sync::Arc;
 
 use toolexec_core::code::Submission;
 use toolexec_core::sandbox::{Language, Sandbox};
 use toolexec_sandbox::roots::Roots;
 
 use super::{Place, in_words, run};
-use crate::shared_root::{NAME, roots};
 use crate::support::{Guests, ways};
 
 /// What it may not do: each line that it says is something that it did.
@@ -94,40 +92,4 @@ async fn a_disk_that_is_damaged_is_told() {
         error.hints[0].starts_with("the disk of its root is damaged"),
         "{error:?}"
     );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_program_names_the_root_of_its_machine() {
-    let Some(place) = Place::qemu().await else {
-        return;
-    };
-    let sandbox = |root: Option<&str>| {
-        let builder = ways::machines(Guests::REAL).unwrap().warm(0);
-        let builder = builder.roots(roots());
-        Arc::new(match root {
-            Some(root) => builder.root(root).build(),
-            None => builder.build(),
-        })
-    };
-    let executor = place.executor_of(sandbox(None), &["*"]);
-    let with = |image: Option<&str>| {
-        let mut submission = Submission::new(Language::Bash, "result 1");
-        submission.image = image.map(str::to_owned);
-        submission
-    };
-    let outcome = run(&executor, with(Some(NAME))).await.unwrap();
-    assert_eq!(in_words(&outcome), "1");
-    for (image, why) in [
-        (None, "does not run bash without an image that has it"),
-        (Some("nowhere"), "has no image nowhere"),
-    ] {
-        let error = run(&executor, with(image)).await.unwrap_err();
-        let message = format!("no sandbox is available for hardened: qemu: {why}");
-        assert_eq!(error.guest_message(), message);
-    }
-    let nowhere = place.executor_of(sandbox(Some("nowhere")), &[]);
-    let error = run(&nowhere, with(None)).await.unwrap_err();
-    let message = "no sandbox is available for hardened: qemu: the root of virtual machines is not \
-                   there";
-    assert_eq!(error.guest_message(), message);
 }

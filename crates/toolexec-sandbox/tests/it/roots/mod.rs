@@ -48,6 +48,7 @@ in_each! {
     files_lie_where_programs_run: docker runc gvisor containerd qemu;
     a_toolchain_that_is_not_there_is_named: docker runc gvisor containerd;
     compiled_programs_are_kept: docker runc gvisor containerd;
+    a_program_names_the_root_that_it_runs_in: runc qemu;
 }
 
 /// A sandbox that takes roots.
@@ -449,16 +450,18 @@ async fn compiled_programs_are_kept(place: Place) {
     );
 }
 
-#[tokio::test]
-async fn a_program_names_the_root_that_it_runs_in() {
-    let Some(place) = Place::runc().await else {
-        return;
-    };
-    let sandbox = |root: Option<&Path>| -> Arc<dyn Sandbox> {
-        let builder = RuncSandbox::builder(guest())
-            .program(&place.with)
-            .roots(roots())
-            .warm(0);
+async fn a_program_names_the_root_that_it_runs_in(place: Place) {
+    let sandbox = |root: Option<&str>| -> Arc<dyn Sandbox> {
+        if place.name == "qemu" {
+            let builder = ways::machines(Guests::REAL).unwrap();
+            let builder = builder.roots(roots()).warm(0);
+            return Arc::new(match root {
+                Some(root) => builder.root(root).build(),
+                None => builder.build(),
+            });
+        }
+        let builder = RuncSandbox::builder(guest()).program(&place.with);
+        let builder = builder.roots(roots()).warm(0);
         Arc::new(match root {
             Some(root) => builder.root(root).build(),
             None => builder.build(),
@@ -472,19 +475,25 @@ async fn a_program_names_the_root_that_it_runs_in() {
     };
     let outcome = run(&executor, with(Some(NAME))).await.unwrap();
     assert_eq!(in_words(&outcome), "1");
+    let none = format!(
+        "no sandbox is available for {}: {}:",
+        place.profile, place.name
+    );
     for (image, why) in [
         (None, "does not run bash without an image that has it"),
         (Some("python:3"), "has no image python:3"),
         (Some("../tests"), "has no image ../tests"),
     ] {
         let error = run(&executor, with(image)).await.unwrap_err();
-        let message = format!("no sandbox is available for standard: runc: {why}");
-        assert_eq!(error.guest_message(), message);
+        assert_eq!(error.guest_message(), format!("{none} {why}"));
     }
-    let nowhere = place.executor_of(sandbox(Some(Path::new("nowhere"))), &[]);
+    let nowhere = place.executor_of(sandbox(Some("nowhere")), &[]);
     let error = run(&nowhere, with(None)).await.unwrap_err();
-    let message = "no sandbox is available for standard: runc: the root directory of containers \
-                   is not there";
+    let what = match place.name {
+        "qemu" => "the root of virtual machines",
+        _ => "the root directory of containers",
+    };
+    let message = format!("{none} {what} is not there");
     assert_eq!(error.guest_message(), message);
 }
 

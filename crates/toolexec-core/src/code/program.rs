@@ -190,12 +190,21 @@ impl Program<'_> {
             return Some(broken("it wants files and does not take them"));
         }
         let answer = files.serve(op);
-        if let Some((name, used)) = files.exceeded() {
-            let limit = self.limits.get(name);
-            self.stop(CodeError::limit(name, limit, Some(used as f64)));
+        if self.stops_over_files() {
             return None;
         }
         self.answer(id, answer.map_err(|error| answer::call_error(&error, None)))
+    }
+
+    /// Ends a program that wrote more than it may. Whether it did.
+    fn stops_over_files(&mut self) -> bool {
+        let exceeded = self.files.as_ref().and_then(|files| files.exceeded());
+        let Some((name, used)) = exceeded else {
+            return false;
+        };
+        let limit = self.limits.get(name);
+        self.stop(CodeError::limit(name, limit, Some(used as f64)));
+        true
     }
 
     async fn on_call(&mut self, id: u32, op: Op) -> Option<End> {
@@ -245,10 +254,7 @@ impl Program<'_> {
             self.stop(CodeError::limit(LimitName::ToolCalls, limit, Some(used)));
             return None;
         }
-        let exceeded = self.files.as_ref().and_then(|files| files.exceeded());
-        if let Some((name, used)) = exceeded.filter(|_| self.stopping.is_none()) {
-            let limit = self.limits.get(name);
-            self.stop(CodeError::limit(name, limit, Some(used as f64)));
+        if self.stopping.is_none() && self.stops_over_files() {
             return None;
         }
         self.clock.set_waiting(false);

@@ -23,6 +23,8 @@ pub(super) use gateway::WithFiles;
 pub const MAX_INPUT_FILES: usize = 10_000;
 /// The most bytes of all files that a program is given.
 pub const MAX_INPUT_BYTES: usize = 256 << 20;
+/// The most bytes that are read at once: as base64 they fit into a message.
+const MAX_READ: usize = 8 << 20;
 /// What a program may write that does not say.
 const USUAL_BYTES: u64 = 16 << 20;
 const USUAL_FILES: u64 = 100;

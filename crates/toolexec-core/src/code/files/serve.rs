@@ -5,11 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use toolexec_wire::FileOp;
 
-use super::Files;
+use super::{Files, MAX_READ};
 use crate::error::{Error, ErrorKind, Result};
-
-/// The most bytes that are read at once: as base64 they fit into a message.
-const MAX_READ: usize = 8 << 20;
 
 impl Files {
     /// Does what a guest wants.

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use serde_json::{Value, json};
 
-use super::{Files, media};
+use super::{Files, MAX_READ, media};
 use crate::backend::RawOutput;
 use crate::backend::local::{Handler, Local, LocalTool};
 use crate::context::CallContext;
@@ -18,8 +18,6 @@ use crate::tool::{Annotations, Args};
 
 /// Their namespace.
 pub(super) const FILES: &str = "files";
-/// The most bytes that are read at once: as base64 they fit into a message.
-const MAX_READ: usize = 8 << 20;
 
 /// The tools that read and write the files of a program.
 pub(super) fn tools(files: &Arc<Files>) -> Local {
